@@ -1,0 +1,33 @@
+export { BtfError } from './error.js';
+export type { BtfErrorCode } from './error.js';
+export { Btf } from './types/btf.js';
+export { parseBtf } from './types/parse.js';
+export { BTF_KINDS } from './types/types.js';
+export type {
+  ArrayType,
+  BtfKind,
+  BtfType,
+  CompositeType,
+  DataSectionType,
+  DeclTagType,
+  EnumType,
+  EnumValue,
+  FloatType,
+  ForwardType,
+  FunctionPrototype,
+  FunctionType,
+  IntType,
+  Member,
+  Parameter,
+  ReferenceType,
+  SectionVariable,
+  VariableType,
+  VoidType,
+} from './types/types.js';
+export type { BpfObjectFile, DataSection, GlobalVariable, MapDefinition, ProgramDefinition } from './object/types.js';
+export type { LineTable, SourceLine } from './object/line-table.js';
+export { RELOCATION_KINDS } from './core/relocation.js';
+export type { Relocation, RelocationKind } from './core/relocation.js';
+export type { ArrayElement, Column, ColumnKind } from './layout/column.js';
+export { CopyWriter } from './decode/copy-writer.js';
+export type { PgType } from './decode/copy-writer.js';

@@ -1,0 +1,95 @@
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { ManifestError } from './error.js';
+import type { ManifestIssue } from './error.js';
+import { manifestSchema } from './schema.js';
+import type { ProbeManifest } from './schema.js';
+
+const MANIFEST_BYTES_MAX = 64 * 1024;
+const ISSUES_MAX = 50;
+
+/**
+ * Reads a `probe.yaml`. Aliases are refused: a manifest has no use for them, and a few of them can fill any memory.
+ * @throws ManifestError with every problem found
+ */
+export function parseManifest(yamlText: string): ProbeManifest {
+  if (new TextEncoder().encode(yamlText).byteLength > MANIFEST_BYTES_MAX) {
+    throw new ManifestError([{ path: '', message: `A manifest must not be longer than ${MANIFEST_BYTES_MAX} bytes.` }]);
+  }
+  const parsed = manifestSchema.safeParse(readYaml(yamlText));
+  if (parsed.success) return parsed.data;
+  throw new ManifestError(parsed.error.issues.flatMap((issue) => issuesOf(issue, [])).slice(0, ISSUES_MAX));
+}
+
+function readYaml(text: string): unknown {
+  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true, strict: true });
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    throw new ManifestError([{ path: '', message: `The manifest is not valid YAML: ${firstLine(problem.message)}.` }]);
+  }
+  try {
+    return document.toJS({ maxAliasCount: 0 }) as unknown;
+  } catch (error) {
+    const reason = error instanceof Error ? firstLine(error.message) : 'unreadable';
+    throw new ManifestError([
+      { path: '', message: `The manifest cannot be read (${reason}); aliases are not allowed.` },
+    ]);
+  }
+}
+
+/** A union's issue holds one list per alternative; the alternative that came furthest explains best. */
+function issuesOf(issue: z.core.$ZodIssue, prefix: readonly PropertyKey[]): ManifestIssue[] {
+  const path = [...prefix, ...issue.path];
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const depth = (issues: readonly z.core.$ZodIssue[]) => Math.max(0, ...issues.map((i) => i.path.length));
+    const deepest = [...issue.errors].sort((a, b) => depth(b) - depth(a))[0] ?? [];
+    if (depth(deepest) > 0) return deepest.flatMap((inner) => issuesOf(inner, path));
+    const reasons = issue.errors
+      .flatMap((e) => e.map((i) => sentence(i)))
+      .filter((text, i, all) => all.indexOf(text) === i);
+    return [{ path: pathText(path), message: capital(`${subject(path)} ${reasons.join(', or ')}.`) }];
+  }
+  return [{ path: pathText(path), message: capital(`${subject(path)} ${sentence(issue)}.`) }];
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${article(issue.expected)}`;
+    case 'unrecognized_keys':
+      return `has unknown keys: ${issue.keys.join(', ')}`;
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`;
+    case 'too_big':
+      return `must not be more than ${String(issue.maximum)}`;
+    case 'too_small':
+      return `must be at least ${String(issue.minimum)}`;
+    case 'invalid_key':
+      return issue.issues.map((inner) => `has a name that ${inner.message}`).join(', and ');
+    default:
+      return issue.message;
+  }
+}
+
+function article(expected: string): string {
+  const names: Record<string, string> = { object: 'a mapping', array: 'a list', record: 'a mapping', string: 'text' };
+  return names[expected] ?? (/^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`);
+}
+
+function subject(path: readonly PropertyKey[]): string {
+  return path.length === 0 ? 'the manifest' : `\`${pathText(path)}\``;
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`))
+    .join('');
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function firstLine(text: string): string {
+  return (text.split('\n')[0] ?? '').replace(/[.:]\s*$/, '');
+}
