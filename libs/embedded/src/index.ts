@@ -1,0 +1,10 @@
+export { startEmbeddedBroker } from './broker.js';
+export type { EmbeddedBroker, EmbeddedBrokerOptions } from './broker.js';
+export { EmbeddedError } from './embedded-error.js';
+export type { EmbeddedErrorCode } from './embedded-error.js';
+export { spawnGuarded } from './guarded-process.js';
+export type { GuardedProcessOptions } from './guarded-process.js';
+export { LOG_FILE_BYTES_MAX, capLogFile } from './log-file.js';
+export { freePort, isPortFree } from './ports.js';
+export { startEmbeddedPostgres } from './postgres.js';
+export type { EmbeddedPostgres, EmbeddedPostgresOptions } from './postgres.js';
