@@ -24,7 +24,10 @@ export function mintEnrolmentToken(rootDigest: string): EnrolmentToken & { text:
 export function parseEnrolmentToken(text: string): EnrolmentToken {
   const match = TOKEN.exec(text.trim());
   if (!match?.[1] || !match[2] || !match[3]) {
-    throw new TrustError('TRUST_KEY', 'this is not an enrolment token: it should look like bpf1.<id>.<secret>.<digest>');
+    throw new TrustError(
+      'TRUST_KEY',
+      'this is not an enrolment token: it should look like bpf1.<id>.<secret>.<digest>',
+    );
   }
   return { id: match[1], secret: match[2], rootDigest: match[3] };
 }
