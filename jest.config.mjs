@@ -23,6 +23,8 @@ export default {
       },
     ],
   },
+  globalSetup: '<rootDir>/libs/testkit/src/jest/global-setup.mjs',
+  globalTeardown: '<rootDir>/libs/testkit/src/jest/global-teardown.mjs',
   testTimeout: 60_000,
   maxWorkers: 2,
 };
