@@ -24,6 +24,9 @@ export type {
   VariableType,
   VoidType,
 } from './types/types.js';
+export { EM_BPF, parseElf } from './elf/elf.js';
+export type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from './elf/elf.js';
+export { readObject } from './object/object.js';
 export type { BpfObjectFile, DataSection, GlobalVariable, MapDefinition, ProgramDefinition } from './object/types.js';
 export type { LineTable, SourceLine } from './object/line-table.js';
 export { RELOCATION_KINDS } from './core/relocation.js';

@@ -1,3 +1,8 @@
+import type { ElfFile } from '../elf/elf.js';
+import type { LineInfo } from './btf-ext.js';
+import type { CodeFunction } from './programs.js';
+import { INSTRUCTION_BYTES } from './programs.js';
+
 export interface SourceLine {
   readonly file: string;
   readonly line: number;
@@ -13,4 +18,146 @@ export interface LineTable {
    * included (libbpf's order). Undefined when the object has no line information for it.
    */
   lineAt(program: string, instruction: number): SourceLine | undefined;
+}
+
+const OPCODE_CALL = 0x85;
+const OPCODE_LD_IMM64 = 0x18;
+const PSEUDO_CALL = 1;
+const PSEUDO_FUNC = 4;
+/** The kernel's own limit on subprograms of one program. */
+const SUBPROGRAMS_MAX = 256;
+
+/** One function inside a loaded program: instructions from `first` on are the function's own. */
+interface Placement {
+  readonly first: number;
+  readonly code: CodeFunction;
+}
+
+export function buildLineTable(
+  elf: ElfFile,
+  functions: readonly CodeFunction[],
+  lines: readonly LineInfo[],
+): LineTable {
+  const bySection = new Map<string, LineInfo[]>();
+  for (const line of lines) {
+    const list = bySection.get(line.section);
+    if (list === undefined) bySection.set(line.section, [line]);
+    else list.push(line);
+  }
+  for (const list of bySection.values()) list.sort((a, b) => a.offset - b.offset);
+  const calls = new CallGraph(elf, functions);
+  const placements = new Map<string, Placement[]>();
+
+  return {
+    lineAt(program, instruction) {
+      const main = functions.find((code) => code.isProgram && code.name === program);
+      if (main === undefined || instruction < 0) return undefined;
+      let placed = placements.get(program);
+      if (placed === undefined) placements.set(program, (placed = calls.placementsOf(main)));
+      const at = placed.findLast(({ first }) => first <= instruction);
+      if (at === undefined || instruction - at.first >= at.code.instructionCount) return undefined;
+      const offset = at.code.offset + (instruction - at.first) * INSTRUCTION_BYTES;
+      const line = lastAtOrBefore(bySection.get(at.code.section.name) ?? [], offset);
+      if (line === undefined || line.offset < at.code.offset) return undefined;
+      return { file: line.file, line: line.line, column: line.column, text: line.text.trim() };
+    },
+  };
+}
+
+/** Line 0 is code that the compiler made up, such as a merged branch: the line before says more. */
+function lastAtOrBefore(lines: readonly LineInfo[], offset: number): LineInfo | undefined {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((lines[middle] as LineInfo).offset <= offset) low = middle + 1;
+    else high = middle;
+  }
+  let index = low - 1;
+  while (index > 0 && lines[index]?.line === 0) index -= 1;
+  return lines[index];
+}
+
+/** Repeats what libbpf does to make one program out of many functions, so that instruction numbers mean the same here. */
+class CallGraph {
+  readonly #callees = new Map<CodeFunction, CodeFunction[]>();
+
+  constructor(
+    readonly elf: ElfFile,
+    readonly functions: readonly CodeFunction[],
+  ) {}
+
+  /**
+   * libbpf walks a function's instructions, appends each callee at the end when it first meets it, and goes into it at
+   * once (`bpf_object__reloc_code`). The walk is iterative, because a hostile object could nest calls without end.
+   */
+  placementsOf(main: CodeFunction): Placement[] {
+    const placed: Placement[] = [{ first: 0, code: main }];
+    const seen = new Set([main]);
+    let end = main.instructionCount;
+    const pending = [...this.#calleesOf(main)].reverse();
+    while (pending.length > 0 && placed.length <= SUBPROGRAMS_MAX) {
+      const code = pending.pop() as CodeFunction;
+      if (seen.has(code)) continue;
+      seen.add(code);
+      placed.push({ first: end, code });
+      end += code.instructionCount;
+      pending.push(...this.#calleesOf(code).filter((callee) => !seen.has(callee)).reverse());
+    }
+    return placed;
+  }
+
+  /** Callees in the order of the first call, without repeats. */
+  #calleesOf(code: CodeFunction): CodeFunction[] {
+    const known = this.#callees.get(code);
+    if (known !== undefined) return known;
+    const data = code.section.data;
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const symbols = new Map(this.elf.relocationsOf(code.section).map(({ offset, symbol }) => [offset, symbol]));
+    const callees = new Set<CodeFunction>();
+    for (let index = 0; index < code.instructionCount; index += 1) {
+      const at = code.offset + index * INSTRUCTION_BYTES;
+      if (!this.#isCall(view, at)) continue;
+      const callee = this.#target(view, code, at, symbols.get(at));
+      if (callee !== undefined) callees.add(callee);
+    }
+    const list = [...callees];
+    this.#callees.set(code, list);
+    return list;
+  }
+
+  /** A call of a subprogram, or the address of one (a callback). */
+  #isCall(view: DataView, at: number): boolean {
+    const opcode = view.getUint8(at);
+    const registers = view.getUint8(at + 1);
+    const source = this.elf.littleEndian ? registers >> 4 : registers & 0xf;
+    return (opcode === OPCODE_CALL && source === PSEUDO_CALL) || (opcode === OPCODE_LD_IMM64 && source === PSEUDO_FUNC);
+  }
+
+  /** Calls count instructions from the next one, addresses are bytes; a relocation says from where in which section. */
+  #target(view: DataView, code: CodeFunction, at: number, symbolIndex: number | undefined): CodeFunction | undefined {
+    const immediate = view.getInt32(at + 4, this.elf.littleEndian);
+    const isCall = view.getUint8(at) === OPCODE_CALL;
+    const symbol = symbolIndex === undefined ? undefined : this.elf.symbols[symbolIndex];
+    if (symbol === undefined && !isCall) return undefined;
+    const displacement = isCall ? (immediate + 1) * INSTRUCTION_BYTES : immediate;
+    return symbol === undefined
+      ? this.#functionAt(code.section.index, at + displacement)
+      : this.#functionAt(symbol.section, symbol.value + displacement);
+  }
+
+  /** `functions` are sorted by section and offset, and do not overlap. */
+  #functionAt(section: number, offset: number): CodeFunction | undefined {
+    let low = 0;
+    let high = this.functions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const f = this.functions[middle] as CodeFunction;
+      if (f.section.index < section || (f.section.index === section && f.offset <= offset)) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.functions[low - 1];
+    if (found === undefined || found.section.index !== section) return undefined;
+    return offset < found.offset + found.instructionCount * INSTRUCTION_BYTES ? found : undefined;
+  }
 }

@@ -106,6 +106,11 @@ export class Btf {
     throw new BtfError('BTF_LAYOUT', `type ${id} is an array of more than ${RESOLVE_STEPS_MAX} dimensions`);
   }
 
+  /** A string of the string section, as `.BTF.ext` refers to them. */
+  stringAt(offset: number): string {
+    return this.#raw.stringAt(offset);
+  }
+
   get pointerBytes(): 4 | 8 {
     const long = this.findByName('int', 'long') ?? this.findByName('int', 'long int');
     const unsigned = this.findByName('int', 'unsigned long') ?? this.findByName('int', 'long unsigned int');

@@ -1,0 +1,220 @@
+import { BtfError } from '../error.js';
+
+const ELF_BYTES_MAX = 64 * 1024 * 1024;
+const SECTIONS_MAX = 4096;
+const SYMBOLS_MAX = 200_000;
+const RELOCATIONS_MAX = 500_000;
+const NAME_BYTES_MAX = 1024;
+
+/** `e_machine` of BPF objects. */
+export const EM_BPF = 247;
+
+export const SECTION_TYPE = { progbits: 1, symtab: 2, strtab: 3, rela: 4, nobits: 8, rel: 9 } as const;
+export const SECTION_FLAG = { write: 1, alloc: 2, exec: 4 } as const;
+export const SYMBOL_TYPE = { none: 0, object: 1, func: 2, section: 3 } as const;
+
+export interface ElfSection {
+  readonly index: number;
+  readonly name: string;
+  readonly type: number;
+  readonly flags: number;
+  readonly link: number;
+  readonly info: number;
+  /** Size in memory; sections of type `nobits` have it without any data. */
+  readonly bytes: number;
+  /** A view of the file, not a copy. */
+  readonly data: Uint8Array;
+}
+
+export interface ElfSymbol {
+  readonly index: number;
+  readonly name: string;
+  /** Offset inside the section for relocatable objects. */
+  readonly value: number;
+  readonly bytes: number;
+  readonly type: number;
+  readonly binding: 'local' | 'global' | 'weak' | 'other';
+  /** 0 is undefined; from 0xff00 on the index is special. */
+  readonly section: number;
+}
+
+export interface ElfRelocation {
+  readonly offset: number;
+  readonly type: number;
+  readonly symbol: number;
+  readonly addend: number;
+}
+
+export interface ElfFile {
+  readonly bits: 32 | 64;
+  readonly littleEndian: boolean;
+  readonly machine: number;
+  readonly sections: readonly ElfSection[];
+  readonly symbols: readonly ElfSymbol[];
+  /** The first section of that name. */
+  section(name: string): ElfSection | undefined;
+  /** Relocations that apply to a section, in file order. */
+  relocationsOf(section: ElfSection): ElfRelocation[];
+}
+
+/**
+ * Reads the section headers and symbols of an ELF file of any class and byte order.
+ * @throws BtfError ELF_INVALID, BTF_LIMIT
+ */
+export function parseElf(bytes: Uint8Array): ElfFile {
+  if (bytes.byteLength > ELF_BYTES_MAX) {
+    throw new BtfError('BTF_LIMIT', `an ELF file of ${bytes.byteLength} bytes is above the limit of ${ELF_BYTES_MAX}`);
+  }
+  const reader = new ElfReader(bytes);
+  const sections = reader.sections();
+  const symbols = reader.symbols(sections);
+  const byName = new Map<string, ElfSection>();
+  for (const section of sections) if (!byName.has(section.name)) byName.set(section.name, section);
+  return {
+    bits: reader.wide ? 64 : 32,
+    littleEndian: reader.littleEndian,
+    machine: reader.u16(18),
+    sections,
+    symbols,
+    section: (name) => byName.get(name),
+    relocationsOf: (section) => reader.relocations(sections, section),
+  };
+}
+
+class ElfReader {
+  readonly view: DataView;
+  readonly wide: boolean;
+  readonly littleEndian: boolean;
+  readonly #decoder = new TextDecoder();
+
+  constructor(readonly bytes: Uint8Array) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes.byteLength < 16 || this.view.getUint32(0) !== 0x7f454c46) {
+      throw new BtfError('ELF_INVALID', 'not an ELF file', 0);
+    }
+    const elfClass = bytes[4];
+    const order = bytes[5];
+    if (elfClass !== 1 && elfClass !== 2) throw new BtfError('ELF_INVALID', `unknown ELF class ${elfClass}`, 4);
+    if (order !== 1 && order !== 2) throw new BtfError('ELF_INVALID', `unknown byte order ${order}`, 5);
+    this.wide = elfClass === 2;
+    this.littleEndian = order === 1;
+    if (bytes.byteLength < (this.wide ? 64 : 52)) throw new BtfError('ELF_INVALID', 'shorter than its header', 0);
+  }
+
+  sections(): ElfSection[] {
+    const start = this.wide ? this.u64(40) : this.u32(32);
+    const stride = this.u16(this.wide ? 58 : 46);
+    const count = this.u16(this.wide ? 60 : 48);
+    const nameIndex = this.u16(this.wide ? 62 : 50);
+    if (count === 0) return [];
+    if (count > SECTIONS_MAX) throw new BtfError('BTF_LIMIT', `${count} sections are more than ${SECTIONS_MAX}`);
+    if (stride < (this.wide ? 64 : 40)) throw new BtfError('ELF_INVALID', `section headers of ${stride} bytes`);
+    this.#check(start, count * stride, 'the section headers');
+    const names = this.#sectionHeader(start + nameIndex * stride, 0);
+    if (nameIndex >= count) throw new BtfError('ELF_INVALID', 'the section of names is not there');
+    return Array.from({ length: count }, (_, index) => {
+      const at = start + index * stride;
+      const header = this.#sectionHeader(at, index);
+      return { ...header, name: this.#string(names.data, this.u32(at)) };
+    });
+  }
+
+  symbols(sections: readonly ElfSection[]): ElfSymbol[] {
+    const table = sections.find((section) => section.type === SECTION_TYPE.symtab);
+    if (table === undefined) return [];
+    const strings = sections[table.link];
+    if (strings === undefined) throw new BtfError('ELF_INVALID', 'the symbols have no names');
+    const stride = this.wide ? 24 : 16;
+    const count = Math.floor(table.data.byteLength / stride);
+    if (count > SYMBOLS_MAX) throw new BtfError('BTF_LIMIT', `${count} symbols are more than ${SYMBOLS_MAX}`);
+    const base = table.data.byteOffset - this.bytes.byteOffset;
+    return Array.from({ length: count }, (_, index) => {
+      const at = base + index * stride;
+      const info = this.view.getUint8(at + (this.wide ? 4 : 12));
+      return {
+        index,
+        name: this.#string(strings.data, this.u32(at)),
+        value: this.wide ? this.u64(at + 8) : this.u32(at + 4),
+        bytes: this.wide ? this.u64(at + 16) : this.u32(at + 8),
+        type: info & 0xf,
+        binding: (['local', 'global', 'weak'] as const)[info >> 4] ?? 'other',
+        section: this.u16(at + (this.wide ? 6 : 14)),
+      };
+    });
+  }
+
+  relocations(sections: readonly ElfSection[], target: ElfSection): ElfRelocation[] {
+    const found: ElfRelocation[] = [];
+    for (const section of sections) {
+      const withAddend = section.type === SECTION_TYPE.rela;
+      if ((!withAddend && section.type !== SECTION_TYPE.rel) || section.info !== target.index) continue;
+      const stride = (this.wide ? 16 : 8) + (withAddend ? (this.wide ? 8 : 4) : 0);
+      const base = section.data.byteOffset - this.bytes.byteOffset;
+      const count = Math.floor(section.data.byteLength / stride);
+      if (found.length + count > RELOCATIONS_MAX) {
+        throw new BtfError('BTF_LIMIT', `more than ${RELOCATIONS_MAX} relocations`);
+      }
+      for (let index = 0; index < count; index += 1) found.push(this.#relocation(base + index * stride, withAddend));
+    }
+    return found;
+  }
+
+  u16(at: number): number {
+    return this.view.getUint16(at, this.littleEndian);
+  }
+
+  u32(at: number): number {
+    return this.view.getUint32(at, this.littleEndian);
+  }
+
+  /** Values of 2^53 and more lose bits, and are out of any bounds here. */
+  u64(at: number): number {
+    return Number(this.view.getBigUint64(at, this.littleEndian));
+  }
+
+  #relocation(at: number, withAddend: boolean): ElfRelocation {
+    if (!this.wide) {
+      const info = this.u32(at + 4);
+      const addend = withAddend ? this.u32(at + 8) | 0 : 0;
+      return { offset: this.u32(at), type: info & 0xff, symbol: info >>> 8, addend };
+    }
+    const info = this.view.getBigUint64(at + 8, this.littleEndian);
+    const addend = withAddend ? Number(this.view.getBigInt64(at + 16, this.littleEndian)) : 0;
+    return { offset: this.u64(at), type: Number(info & 0xffff_ffffn), symbol: Number(info >> 32n), addend };
+  }
+
+  #sectionHeader(at: number, index: number): ElfSection {
+    const wide = this.wide;
+    this.#check(at, wide ? 64 : 40, 'a section header');
+    const type = this.u32(at + 4);
+    const offset = wide ? this.u64(at + 24) : this.u32(at + 16);
+    const bytes = wide ? this.u64(at + 32) : this.u32(at + 20);
+    const inFile = type === SECTION_TYPE.nobits || type === 0 ? 0 : bytes;
+    if (inFile > 0) this.#check(offset, inFile, `section ${index}`);
+    return {
+      index,
+      name: '',
+      type,
+      flags: wide ? this.u64(at + 8) : this.u32(at + 8),
+      link: this.u32(at + (wide ? 40 : 24)),
+      info: this.u32(at + (wide ? 44 : 28)),
+      bytes,
+      data: inFile > 0 ? this.bytes.subarray(offset, offset + inFile) : this.bytes.subarray(0, 0),
+    };
+  }
+
+  #check(start: number, length: number, what: string): void {
+    if (start + length <= this.bytes.byteLength) return;
+    throw new BtfError('ELF_INVALID', `${what} would reach past the end of the file`, start);
+  }
+
+  #string(table: Uint8Array, offset: number): string {
+    if (offset === 0) return '';
+    const end = table.indexOf(0, offset);
+    if (offset >= table.byteLength || end < 0) {
+      throw new BtfError('ELF_INVALID', 'a name lies outside of its string table', offset);
+    }
+    if (end - offset > NAME_BYTES_MAX) throw new BtfError('BTF_LIMIT', `a name is longer than ${NAME_BYTES_MAX} bytes`);
+    return this.#decoder.decode(table.subarray(offset, end));
+  }
+}

@@ -1,0 +1,81 @@
+import type { ElfFile, ElfSection } from '../elf/elf.js';
+import { SECTION_FLAG, SECTION_TYPE } from '../elf/elf.js';
+import { BtfError } from '../error.js';
+import type { Btf } from '../types/btf.js';
+import type { DataSection, GlobalVariable } from './types.js';
+
+/** All data sections together; they become locked kernel memory. */
+const DATA_BYTES_MAX = 16 * 1024 * 1024;
+const GLOBALS_MAX = 10_000;
+/** The sections that libbpf turns into maps. */
+const DATA_SECTION = /^\.(rodata|data|bss)(\..*)?$/;
+
+/**
+ * The sections of global data, with their initial content.
+ * @throws BtfError BTF_LIMIT
+ */
+export function dataSectionsOf(elf: ElfFile): DataSection[] {
+  let total = 0;
+  const sections: DataSection[] = [];
+  for (const section of elf.sections) {
+    if (!isData(section)) continue;
+    total += section.bytes;
+    if (total > DATA_BYTES_MAX) throw new BtfError('BTF_LIMIT', `more than ${DATA_BYTES_MAX} bytes of global data`);
+    const image = section.type === SECTION_TYPE.nobits ? new Uint8Array(section.bytes) : section.data.slice();
+    sections.push({ name: section.name, bytes: section.bytes, readOnly: section.name.startsWith('.rodata'), image });
+  }
+  return sections;
+}
+
+function isData(section: ElfSection): boolean {
+  const holdsBytes = section.type === SECTION_TYPE.progbits || section.type === SECTION_TYPE.nobits;
+  return holdsBytes && section.bytes > 0 && (section.flags & SECTION_FLAG.alloc) !== 0 && DATA_SECTION.test(section.name);
+}
+
+/**
+ * The variables of the data sections. The compiler leaves offsets of global variables to the linker, so they come from
+ * the symbols; those of static variables whose symbol has another name are already in BTF.
+ * @throws BtfError OBJECT_INVALID, BTF_LIMIT
+ */
+export function globalsOf(elf: ElfFile, btf: Btf, sections: readonly DataSection[]): GlobalVariable[] {
+  const globals: GlobalVariable[] = [];
+  for (const section of sections) {
+    const type = btf.findByName('datasec', section.name);
+    const elfSection = elf.section(section.name);
+    if (type === undefined || elfSection === undefined) continue;
+    const symbols = new Map(
+      elf.symbols.filter((symbol) => symbol.section === elfSection.index).map((symbol) => [symbol.name, symbol]),
+    );
+    for (const { typeId, offset, bytes } of type.variables) {
+      if (globals.length >= GLOBALS_MAX) throw new BtfError('BTF_LIMIT', `more than ${GLOBALS_MAX} global variables`);
+      const variable = btf.typeById(typeId);
+      if (variable.kind !== 'var') throw new BtfError('OBJECT_INVALID', `${section.name} holds more than variables`);
+      const at = symbols.get(variable.name)?.value ?? offset;
+      if (at + bytes > section.bytes) {
+        throw new BtfError('OBJECT_INVALID', `variable ${variable.name} reaches past the end of ${section.name}`);
+      }
+      globals.push({
+        name: variable.name,
+        section: section.name,
+        offset: at,
+        bytes,
+        typeId: variable.typeId,
+        linkage: variable.linkage,
+        tunable: section.readOnly && isConstVolatile(btf, variable.typeId),
+      });
+    }
+  }
+  return globals;
+}
+
+/** Qualifiers come in any order; those of an array are on its elements. */
+function isConstVolatile(btf: Btf, typeId: number): boolean {
+  const found = new Set<string>();
+  let type = btf.typeById(typeId);
+  for (let step = 0; step < 16; step += 1) {
+    if (type.kind === 'const' || type.kind === 'volatile') found.add(type.kind);
+    else if (type.kind !== 'array') break;
+    type = btf.typeById(type.typeId);
+  }
+  return found.size === 2;
+}
