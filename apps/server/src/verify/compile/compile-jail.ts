@@ -1,0 +1,184 @@
+import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { JailError } from '../jail/error.js';
+import { roBindArguments } from '../jail/host-tools.js';
+import { runInJail } from '../jail/run.js';
+import type { JailLimits, JailResult } from '../jail/run.js';
+import { hostSeccompArch, seccompFilter } from '../jail/seccomp.js';
+import { Slots } from '../jail/slots.js';
+import { findCompiler } from './compiler.js';
+import type { Compiler } from './compiler.js';
+import { CompileError, firstError, parseDiagnostics } from './diagnostics.js';
+import type { CompileFailure, Diagnostic } from './diagnostics.js';
+import { checkPackage } from './package.js';
+import type { ProbeArch, SourcePackage } from './package.js';
+
+export interface CompileJailOptions {
+  /** Folders of trusted headers (`bpfleet.bpf.h`, `vmlinux.h`), searched in this order after the package's own. */
+  includeDirs: string[];
+  timeoutMs?: number;
+  /** Address space of the compiler. */
+  memoryBytesMax?: number;
+  outputBytesMax?: number;
+  concurrencyMax?: number;
+  clangPath?: string;
+  warningsAreErrors?: boolean;
+}
+
+export interface CompileResult {
+  /** A BPF ELF with BTF and without DWARF, little-endian. */
+  object: Buffer;
+  warnings: Diagnostic[];
+  compilerVersion: string;
+}
+
+const TARGET_ARCH: Record<ProbeArch, string> = { x86_64: 'x86', arm64: 'arm64', arm: 'arm' };
+const DIAGNOSTIC_CHARS_MAX = 64 * 1024;
+
+/**
+ * Compiles C that nobody has to trust. The compiler's root holds itself, its libraries, headers and the package, all
+ * read-only, so that `#include "/etc/passwd"` and `.incbin` find nothing; it has no network, no capability, no other
+ * process, no environment, and no place to write: the object leaves by standard output.
+ */
+export class CompileJail {
+  private readonly limits: JailLimits;
+  private readonly slots: Slots;
+  private compiler: Promise<Compiler> | undefined;
+
+  constructor(private readonly options: CompileJailOptions) {
+    const timeoutMs = options.timeoutMs ?? 20_000;
+    this.limits = {
+      timeoutMs,
+      cpuSecondsMax: Math.ceil(timeoutMs / 1000) + 1,
+      addressBytesMax: options.memoryBytesMax ?? 1536 * 1024 * 1024,
+      outputBytesMax: options.outputBytesMax ?? 16 * 1024 * 1024,
+      openFilesMax: 256,
+    };
+    this.slots = new Slots(options.concurrencyMax ?? 2);
+  }
+
+  /** Throws PackageError, CompileError, or JailError when this host cannot build the jail. */
+  async compile(pkg: SourcePackage, entry: string, arch: ProbeArch): Promise<CompileResult> {
+    checkPackage(pkg, entry);
+    return this.slots.use(() => this.compileInSlot(pkg, entry, arch));
+  }
+
+  private async compileInSlot(pkg: SourcePackage, entry: string, arch: ProbeArch): Promise<CompileResult> {
+    const compiler = await this.findCompilerOnce();
+    const folder = await mkdtemp(path.join(tmpdir(), 'bpfleet-compile-'));
+    let filter: FileHandle | undefined;
+    try {
+      const sources = path.join(folder, 'src');
+      await writeSources(sources, pkg);
+      filter = await openFilter(path.join(folder, 'seccomp'));
+      const run = async (command: string[], stdin?: Buffer) => {
+        const { fd } = filter as FileHandle;
+        return runInJail({ bwrap: this.root(compiler, sources), command, limits: this.limits, stdin, seccompFd: fd });
+      };
+      const compiled = await run(this.clangCommand(compiler, entry, arch));
+      const output = compiled.stderr.toString('utf8');
+      const diagnostics = parseDiagnostics(output, pkg);
+      if (compiled.end !== 'exited' || compiled.code !== 0) throw failure(compiled, diagnostics, output, this.limits);
+      const object = await this.strip(compiler, compiled.stdout, folder);
+      return {
+        object,
+        warnings: diagnostics.filter((d) => d.severity === 'warning'),
+        compilerVersion: compiler.version,
+      };
+    } finally {
+      await filter?.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  private async strip(compiler: Compiler, object: Buffer, folder: string): Promise<Buffer> {
+    if (!compiler.strip) return object;
+    const filter = await openFilter(path.join(folder, 'seccomp-strip'));
+    try {
+      const stripped = await runInJail({
+        bwrap: this.root(compiler, path.join(folder, 'src')),
+        command: [compiler.strip, '-g', '-', '-o', '-'],
+        limits: this.limits,
+        stdin: object,
+        seccompFd: filter.fd,
+      });
+      if (stripped.end === 'exited' && stripped.code === 0) return stripped.stdout;
+      const output = stripped.stderr.toString('utf8').slice(0, DIAGNOSTIC_CHARS_MAX);
+      throw new CompileError('the debug information could not be taken out of the object', 'crash', [], output);
+    } finally {
+      await filter.close();
+    }
+  }
+
+  private findCompilerOnce(): Promise<Compiler> {
+    this.compiler ??= findCompiler(this.options.clangPath).catch((error: unknown) => {
+      this.compiler = undefined; // so that an installed package is found without a restart
+      throw error;
+    });
+    return this.compiler;
+  }
+
+  private root(compiler: Compiler, sources: string): string[] {
+    const isRoot = process.geteuid?.() === 0;
+    const includes = this.options.includeDirs.map((host, i) => ({ host, jail: `/include/${i}` }));
+    return [
+      ...(isRoot ? [] : ['--unshare-user', '--uid', '65534', '--gid', '65534']),
+      ...['--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try'],
+      ...['--cap-drop', 'ALL', '--clearenv', '--setenv', 'LC_ALL', 'C'],
+      ...['--setenv', 'LD_LIBRARY_PATH', compiler.libraryFolders.join(':')],
+      ...roBindArguments([...compiler.binds, ...includes, { host: sources, jail: '/src' }]),
+      ...['--remount-ro', '/', '--chdir', '/src'],
+    ];
+  }
+
+  private clangCommand(compiler: Compiler, entry: string, arch: ProbeArch): string[] {
+    return [
+      ...[
+        compiler.clang,
+        '--target=bpfel',
+        `-D__TARGET_ARCH_${TARGET_ARCH[arch]}`,
+        '-resource-dir',
+        compiler.resourceDir,
+      ],
+      ...['-O2', '-g', '-Wall', ...(this.options.warningsAreErrors ? ['-Werror'] : []), '-mcpu=v2'],
+      ...['-fno-crash-diagnostics', '-fno-color-diagnostics', '-fno-caret-diagnostics', '-ferror-limit=20'],
+      ...this.options.includeDirs.flatMap((_, i) => ['-I', `/include/${i}`]),
+      ...['-c', entry, '-o', '-'],
+    ];
+  }
+}
+
+async function writeSources(folder: string, pkg: SourcePackage): Promise<void> {
+  await mkdir(folder);
+  await Promise.all(pkg.files.map((file) => writeFile(path.join(folder, file.name), file.bytes, { mode: 0o444 })));
+}
+
+async function openFilter(file: string): Promise<FileHandle> {
+  const arch = hostSeccompArch();
+  if (!arch) throw new JailError(`there is no system call filter for ${process.arch}`, 'x86-64 or arm64');
+  await writeFile(file, seccompFilter(arch));
+  return open(file, 'r');
+}
+
+function failure(result: JailResult, diagnostics: Diagnostic[], output: string, limits: JailLimits): CompileError {
+  const [reason, sentence] = reasonOf(result, diagnostics, output, limits);
+  return new CompileError(sentence, reason, diagnostics, output.slice(0, DIAGNOSTIC_CHARS_MAX));
+}
+
+function reasonOf(
+  result: JailResult,
+  diagnostics: Diagnostic[],
+  output: string,
+  limits: JailLimits,
+): [CompileFailure, string] {
+  if (result.end === 'timeout') return ['timeout', `the compiler was stopped after ${limits.timeoutMs} ms`];
+  if (result.end === 'output') return ['output', `the compiler wrote more than ${limits.outputBytesMax} bytes`];
+  if (/out of memory|bad_alloc|allocation failed/i.test(output)) {
+    return ['memory', `the compiler needed more than ${limits.addressBytesMax} bytes of memory`];
+  }
+  const error = firstError(diagnostics);
+  if (error && result.code === 1) return ['diagnostics', error];
+  return ['crash', `the compiler broke down (${result.signal ?? `exit ${result.code}`})${error ? `: ${error}` : ''}`];
+}
