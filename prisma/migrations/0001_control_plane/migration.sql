@@ -78,7 +78,8 @@ CREATE TABLE "Device" (
   "desiredGeneration" INTEGER NOT NULL DEFAULT 0,
   "desiredEnvelope" BYTEA,
   "desiredDigest" TEXT,
-  "reportedGeneration" INTEGER NOT NULL DEFAULT 0,
+  "desiredDueAt" TIMESTAMPTZ(3),
+  "reportedGeneration" BIGINT NOT NULL DEFAULT 0,
   "reportedAt" TIMESTAMPTZ(3),
   "refused" JSONB,
   "agent" JSONB,
@@ -112,8 +113,10 @@ CREATE TABLE "Release" (
   "manifest" TEXT NOT NULL,
   "objects" JSONB NOT NULL,
   "keyids" TEXT[],
-  "mapBytes" INTEGER NOT NULL,
+  "mapBytes" BIGINT NOT NULL,
   "warnings" JSONB NOT NULL,
+  "events" JSONB NOT NULL,
+  "contentDigest" TEXT NOT NULL,
   "createdBy" TEXT NOT NULL,
   "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
   CONSTRAINT "Release_pkey" PRIMARY KEY ("id")
@@ -154,7 +157,8 @@ CREATE TABLE "Run" (
   "intent" TEXT NOT NULL,
   "params" JSONB NOT NULL,
   "state" TEXT NOT NULL,
-  "revision" INTEGER NOT NULL DEFAULT -1,
+  "wanted" BOOLEAN NOT NULL DEFAULT true,
+  "revision" BIGINT NOT NULL DEFAULT -1,
   "error" JSONB,
   "stats" JSONB,
   "programs" JSONB,
@@ -190,6 +194,9 @@ CREATE UNIQUE INDEX "User_username_key" ON "User"("username");
 CREATE UNIQUE INDEX "ApiToken_secretDigest_key" ON "ApiToken"("secretDigest");
 CREATE UNIQUE INDEX "AuditEntry_hash_key" ON "AuditEntry"("hash");
 CREATE INDEX "Device_status_kernelRelease_idx" ON "Device"("status", "kernelRelease");
+CREATE INDEX "Device_name_id_idx" ON "Device"("name", "id");
+CREATE INDEX "Device_desiredDueAt_idx" ON "Device"("desiredDueAt");
+CREATE INDEX "Outbox_deviceId_topic_idx" ON "Outbox"("deviceId", "topic");
 CREATE UNIQUE INDEX "Release_digest_key" ON "Release"("digest");
 CREATE UNIQUE INDEX "Release_probe_version_key" ON "Release"("probe", "version");
 CREATE INDEX "Verdict_releaseId_provenAt_idx" ON "Verdict"("releaseId", "provenAt");
