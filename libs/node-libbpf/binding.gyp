@@ -1,0 +1,25 @@
+{
+  "targets": [
+    {
+      "target_name": "bpf",
+      "sources": [
+        "native/binding.cc",
+        "native/libbpf_log.cc",
+        "native/static_link.cc",
+        "native/object.cc",
+        "native/program.cc",
+        "native/map.cc",
+        "native/link.cc",
+        "native/ring.cc",
+        "native/system.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+      "cflags!": ["-fno-exceptions"],
+      "cflags_cc!": ["-fno-exceptions"],
+      "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"],
+      "libraries": ["<!@(node native/static_libraries.mjs)"],
+      "ldflags": ["-Wl,--wrap=ioctl", "-Wl,--wrap=stderr", "-Wl,--exclude-libs,ALL"]
+    }
+  ]
+}

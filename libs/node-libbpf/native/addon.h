@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every native file shares. The native side is thin: it reads arguments, calls libbpf or the kernel, and returns a
+// value or -errno. TypeScript validates before and throws after; the checks here are the second line, so that no argument
+// of a wrong type or size reaches the kernel as a pointer.
+#pragma once
+
+#include <napi.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+
+// One per JavaScript environment (main thread or worker), in the environment's instance data.
+struct Addon {
+  Napi::FunctionReference object;
+  Napi::FunctionReference program;
+  Napi::FunctionReference map;
+  Napi::FunctionReference link;
+  Napi::FunctionReference handle;
+  // Shared with every handle, because handles can be finalized after the instance data at environment teardown.
+  std::shared_ptr<std::atomic<uint64_t>> dropped = std::make_shared<std::atomic<uint64_t>>(0);
+};
+
+inline Addon& AddonOf(Napi::Env env) { return *env.GetInstanceData<Addon>(); }
+
+class UniqueFd {
+ public:
+  explicit UniqueFd(int fd = -1) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) {
+      Reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+  ~UniqueFd() { Reset(); }
+
+  int get() const { return fd_; }
+  bool open() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+  void Reset() {
+    if (fd_ >= 0) close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_;
+};
+
+// Argument readers: each throws a TypeError into JavaScript instead of guessing.
+inline uint32_t Uint32Argument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsNumber()) throw Napi::TypeError::New(info.Env(), "expected a number");
+  return info[index].As<Napi::Number>().Uint32Value();
+}
+
+inline int32_t Int32Argument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsNumber()) throw Napi::TypeError::New(info.Env(), "expected a number");
+  return info[index].As<Napi::Number>().Int32Value();
+}
+
+inline uint64_t Uint64Argument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsBigInt()) throw Napi::TypeError::New(info.Env(), "expected a bigint");
+  bool lossless = false;
+  uint64_t value = info[index].As<Napi::BigInt>().Uint64Value(&lossless);
+  if (!lossless) throw Napi::TypeError::New(info.Env(), "expected an unsigned 64-bit bigint");
+  return value;
+}
+
+inline std::string StringArgument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsString()) throw Napi::TypeError::New(info.Env(), "expected a string");
+  return info[index].As<Napi::String>().Utf8Value();
+}
+
+inline Napi::Buffer<uint8_t> BufferArgument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsBuffer()) throw Napi::TypeError::New(info.Env(), "expected a Buffer");
+  return info[index].As<Napi::Buffer<uint8_t>>();
+}
+
+inline Napi::Value Failure(Napi::Env env, int error) { return Napi::Number::New(env, error < 0 ? error : -error); }
+
+inline Napi::Value BigIntValue(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
+
+// Each native file defines its class or functions on the exports.
+void InitObject(Napi::Env env, Napi::Object exports);
+void InitProgram(Napi::Env env, Napi::Object exports);
+void InitMap(Napi::Env env, Napi::Object exports);
+void InitLink(Napi::Env env, Napi::Object exports);
+void InitRing(Napi::Env env, Napi::Object exports);
+void InitSystem(Napi::Env env, Napi::Object exports);
+
+// Wraps a file descriptor that the new JavaScript handle owns from here on.
+Napi::Value NewProgram(Napi::Env env, UniqueFd fd);
+Napi::Value NewMap(Napi::Env env, UniqueFd fd);
+Napi::Value NewLink(Napi::Env env, UniqueFd fd);
+Napi::Value NewHandle(Napi::Env env, UniqueFd fd);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "addon.h"
+#include "libbpf_log.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  InstallLibbpfLog();
+  env.SetInstanceData(new Addon());
+  InitObject(env, exports);
+  InitProgram(env, exports);
+  InitMap(env, exports);
+  InitLink(env, exports);
+  InitRing(env, exports);
+  InitSystem(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(bpf, Init)

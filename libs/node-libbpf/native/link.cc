@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+
+#include <cstdarg>
+#include <cstring>
+
+#include "addon.h"
+#include "open_link.h"
+
+namespace {
+
+// bpf_link__destroy disables the perf event behind a tracepoint, kprobe or uprobe link even when the link is pinned and
+// shall live on. libbpf keeps that descriptor to itself, so the one ioctl is held back instead (see __wrap_ioctl).
+thread_local bool leavePerfEventEnabled = false;
+
+void Release(OpenLink& link, bool keepAttached) {
+  if (link.libbpf != nullptr) {
+    leavePerfEventEnabled = keepAttached;
+    bpf_link__destroy(link.libbpf);
+    leavePerfEventEnabled = false;
+    link.libbpf = nullptr;
+  }
+  link.fd.Reset();
+  link.keeps.reset();
+}
+
+class NativeLink : public Napi::ObjectWrap<NativeLink> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "NativeLink",
+                       {
+                           InstanceMethod<&NativeLink::Info>("info"),
+                           InstanceMethod<&NativeLink::Pin>("pin"),
+                           InstanceMethod<&NativeLink::SetPinned>("setPinned"),
+                           InstanceMethod<&NativeLink::Update>("update"),
+                           InstanceMethod<&NativeLink::Detach>("detach"),
+                           InstanceMethod<&NativeLink::ReadIterator>("readIterator"),
+                           InstanceMethod<&NativeLink::Close>("close"),
+                       });
+  }
+
+  explicit NativeLink(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<NativeLink>(info), dropped_(AddonOf(info.Env()).dropped) {
+    if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "links are made by attaching");
+    link_ = std::move(*info[0].As<Napi::External<OpenLink>>().Data());
+    // The moved-from link must not be destroyed twice.
+    info[0].As<Napi::External<OpenLink>>().Data()->libbpf = nullptr;
+  }
+
+  ~NativeLink() override {
+    if (Fd() >= 0) dropped_->fetch_add(1);
+    Release(link_, pinned_);
+  }
+
+ private:
+  int Fd() const { return link_.libbpf != nullptr ? bpf_link__fd(link_.libbpf) : link_.fd.get(); }
+
+  // info() → { id, type, programId } | -errno. A perf event without a link (kernels before 5.15) gives -EINVAL.
+  Napi::Value Info(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    struct bpf_link_info facts;
+    memset(&facts, 0, sizeof(facts));
+    uint32_t bytes = sizeof(facts);
+    if (bpf_obj_get_info_by_fd(Fd(), &facts, &bytes) != 0) return Failure(env, errno);
+    const char* type = libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(facts.type));
+    Napi::Object result = Napi::Object::New(env);
+    result["id"] = Napi::Number::New(env, facts.id);
+    result["type"] = Napi::String::New(env, type != nullptr ? std::string(type) : "type_" + std::to_string(facts.type));
+    result["programId"] = Napi::Number::New(env, facts.prog_id);
+    return result;
+  }
+
+  Napi::Value Pin(const Napi::CallbackInfo& info) {
+    if (bpf_obj_pin(Fd(), StringArgument(info, 0).c_str()) != 0) return Failure(info.Env(), errno);
+    pinned_ = true;
+    return Napi::Number::New(info.Env(), 0);
+  }
+
+  void SetPinned(const Napi::CallbackInfo& info) { pinned_ = info[0].ToBoolean(); }
+
+  Napi::Value Update(const Napi::CallbackInfo& info) {
+    if (bpf_link_update(Fd(), Int32Argument(info, 0), nullptr) != 0) return Failure(info.Env(), errno);
+    return Napi::Number::New(info.Env(), 0);
+  }
+
+  Napi::Value Detach(const Napi::CallbackInfo& info) {
+    if (bpf_link_detach(Fd()) != 0) return Failure(info.Env(), errno);
+    return Napi::Number::New(info.Env(), 0);
+  }
+
+  // readIterator(bytesMax) → Buffer of at most bytesMax bytes | -errno; only for links of iter programs.
+  Napi::Value ReadIterator(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    std::string text(Uint32Argument(info, 0), '\0');
+    UniqueFd fd(bpf_iter_create(Fd()));
+    if (!fd.open()) return Failure(env, errno);
+    size_t filled = 0;
+    while (filled < text.size()) {
+      ssize_t got = read(fd.get(), text.data() + filled, text.size() - filled);
+      if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (got < 0) return Failure(env, errno);
+      if (got == 0) break;
+      filled += static_cast<size_t>(got);
+    }
+    return Napi::Buffer<char>::Copy(env, text.data(), filled);
+  }
+
+  void Close(const Napi::CallbackInfo&) { Release(link_, pinned_); }
+
+  OpenLink link_;
+  bool pinned_ = false;
+  std::shared_ptr<std::atomic<uint64_t>> dropped_;
+};
+
+}  // namespace
+
+extern "C" int __real_ioctl(int fd, unsigned long request, ...);
+
+// The linker sends libbpf's ioctl calls here (--wrap=ioctl in binding.gyp).
+extern "C" int __wrap_ioctl(int fd, unsigned long request, ...) {
+  va_list arguments;
+  va_start(arguments, request);
+  void* argument = va_arg(arguments, void*);
+  va_end(arguments);
+  if (leavePerfEventEnabled && request == PERF_EVENT_IOC_DISABLE) return 0;
+  return __real_ioctl(fd, request, argument);
+}
+
+Napi::Value NewLink(Napi::Env env, OpenLink link) {
+  return AddonOf(env).link.New({Napi::External<OpenLink>::New(env, &link)});
+}
+
+Napi::Value NewLink(Napi::Env env, UniqueFd fd) {
+  OpenLink link;
+  link.fd = std::move(fd);
+  return NewLink(env, std::move(link));
+}
+
+void InitLink(Napi::Env env, Napi::Object) { AddonOf(env).link = Napi::Persistent(NativeLink::Define(env)); }

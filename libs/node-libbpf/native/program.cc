@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "addon.h"
+
+namespace {
+
+class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "NativeProgram",
+                       {
+                           InstanceMethod<&NativeProgram::Descriptor>("fd"),
+                           InstanceMethod<&NativeProgram::Info>("info"),
+                           InstanceMethod<&NativeProgram::Pin>("pin"),
+                           InstanceMethod<&NativeProgram::TestRun>("testRun"),
+                           InstanceMethod<&NativeProgram::AttachInterface>("attachInterface"),
+                           InstanceMethod<&NativeProgram::AttachPath>("attachPath"),
+                           InstanceMethod<&NativeProgram::AttachPerfEvent>("attachPerfEvent"),
+                           InstanceMethod<&NativeProgram::Close>("close"),
+                       });
+  }
+
+  explicit NativeProgram(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<NativeProgram>(info), fd_(Int32Argument(info, 0)), dropped_(AddonOf(info.Env()).dropped) {}
+
+  ~NativeProgram() override {
+    if (fd_.open()) dropped_->fetch_add(1);
+  }
+
+ private:
+  Napi::Value Descriptor(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), fd_.get()); }
+
+  Napi::Value Info(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    struct bpf_prog_info facts;
+    memset(&facts, 0, sizeof(facts));
+    uint32_t bytes = sizeof(facts);
+    if (bpf_obj_get_info_by_fd(fd_.get(), &facts, &bytes) != 0) return Failure(env, errno);
+    char tag[2 * sizeof(facts.tag) + 1];
+    for (size_t i = 0; i < sizeof(facts.tag); i++) snprintf(tag + 2 * i, 3, "%02x", facts.tag[i]);
+    const char* type = libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(facts.type));
+    Napi::Object result = Napi::Object::New(env);
+    result["id"] = Napi::Number::New(env, facts.id);
+    result["name"] = Napi::String::New(env, facts.name, strnlen(facts.name, sizeof(facts.name)));
+    result["type"] = Napi::String::New(env, type != nullptr ? std::string(type) : "type_" + std::to_string(facts.type));
+    result["tag"] = Napi::String::New(env, tag);
+    result["runCount"] = BigIntValue(env, facts.run_cnt);
+    result["runTimeNs"] = BigIntValue(env, facts.run_time_ns);
+    result["recursionMisses"] = BigIntValue(env, facts.recursion_misses);
+    result["xlatedBytes"] = Napi::Number::New(env, facts.xlated_prog_len);
+    result["jitedBytes"] = Napi::Number::New(env, facts.jited_prog_len);
+    result["verifiedInsns"] = Napi::Number::New(env, facts.verified_insns);
+    result["loadedAtBoottimeNs"] = BigIntValue(env, facts.load_time);
+    return result;
+  }
+
+  Napi::Value Pin(const Napi::CallbackInfo& info) {
+    if (bpf_obj_pin(fd_.get(), StringArgument(info, 0).c_str()) != 0) return Failure(info.Env(), errno);
+    return Napi::Number::New(info.Env(), 0);
+  }
+
+  // testRun(data | undefined, context | undefined, repeat, dataOutBytes) → { returnValue, durationNs, data } | -errno
+  Napi::Value TestRun(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    LIBBPF_OPTS(bpf_test_run_opts, options);
+    if (info[0].IsBuffer()) {
+      Napi::Buffer<uint8_t> data = BufferArgument(info, 0);
+      options.data_in = data.Data();
+      options.data_size_in = static_cast<uint32_t>(data.Length());
+    }
+    if (info[1].IsBuffer()) {
+      Napi::Buffer<uint8_t> context = BufferArgument(info, 1);
+      options.ctx_in = context.Data();
+      options.ctx_size_in = static_cast<uint32_t>(context.Length());
+    }
+    options.repeat = Int32Argument(info, 2);
+    std::vector<uint8_t> out(Uint32Argument(info, 3));
+    if (!out.empty()) {
+      options.data_out = out.data();
+      options.data_size_out = static_cast<uint32_t>(out.size());
+    }
+    if (bpf_prog_test_run_opts(fd_.get(), &options) != 0) return Failure(env, errno);
+    Napi::Object result = Napi::Object::New(env);
+    result["returnValue"] = Napi::Number::New(env, options.retval);
+    result["durationNs"] = Napi::Number::New(env, options.duration);
+    if (!out.empty() && options.data_size_out <= out.size()) {
+      result["data"] = Napi::Buffer<uint8_t>::Copy(env, out.data(), options.data_size_out);
+    }
+    return result;
+  }
+
+  Napi::Value LinkTo(Napi::Env env, int target, uint32_t attachType, uint32_t flags) {
+    LIBBPF_OPTS(bpf_link_create_opts, options);
+    options.flags = flags;
+    UniqueFd link(bpf_link_create(fd_.get(), target, static_cast<enum bpf_attach_type>(attachType), &options));
+    return link.open() ? NewLink(env, std::move(link)) : Failure(env, errno);
+  }
+
+  // attachInterface(ifindex, attachType, flags) → NativeLink | -errno
+  Napi::Value AttachInterface(const Napi::CallbackInfo& info) {
+    return LinkTo(info.Env(), Int32Argument(info, 0), Uint32Argument(info, 1), Uint32Argument(info, 2));
+  }
+
+  // attachPath(path of a cgroup folder or a network namespace, attachType) → NativeLink | -errno
+  Napi::Value AttachPath(const Napi::CallbackInfo& info) {
+    UniqueFd target(open(StringArgument(info, 0).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!target.open()) return Failure(info.Env(), errno);
+    return LinkTo(info.Env(), target.get(), Uint32Argument(info, 1), 0);
+  }
+
+  // attachPerfEvent(type, config, frequencyHz, period, cpu, pid) → NativeLink | -errno; a frequency of 0 means the period.
+  Napi::Value AttachPerfEvent(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    struct perf_event_attr attributes;
+    memset(&attributes, 0, sizeof(attributes));
+    attributes.size = sizeof(attributes);
+    attributes.type = Uint32Argument(info, 0);
+    attributes.config = Uint64Argument(info, 1);
+    uint32_t frequencyHz = Uint32Argument(info, 2);
+    if (frequencyHz > 0) {
+      attributes.freq = 1;
+      attributes.sample_freq = frequencyHz;
+    } else {
+      attributes.sample_period = Uint64Argument(info, 3);
+    }
+    UniqueFd event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, Int32Argument(info, 5),
+                                            Int32Argument(info, 4), -1, PERF_FLAG_FD_CLOEXEC)));
+    if (!event.open()) return Failure(env, errno);
+    int link = bpf_link_create(fd_.get(), event.get(), BPF_PERF_EVENT, nullptr);
+    // The link holds the event from here on.
+    if (link >= 0) return NewLink(env, UniqueFd(link));
+    // Perf links came with 5.15; before, the program hangs on the event itself and cannot be pinned.
+    if (ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, fd_.get()) != 0) return Failure(env, errno);
+    if (ioctl(event.get(), PERF_EVENT_IOC_ENABLE, 0) != 0) return Failure(env, errno);
+    return NewLink(env, std::move(event));
+  }
+
+  void Close(const Napi::CallbackInfo&) { fd_.Reset(); }
+
+  UniqueFd fd_;
+  std::shared_ptr<std::atomic<uint64_t>> dropped_;
+};
+
+}  // namespace
+
+Napi::Value NewProgram(Napi::Env env, UniqueFd fd) {
+  return AddonOf(env).program.New({Napi::Number::New(env, fd.release())});
+}
+
+void InitProgram(Napi::Env env, Napi::Object) { AddonOf(env).program = Napi::Persistent(NativeProgram::Define(env)); }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <climits>
+#include <cstring>
+
+#include "addon.h"
+#include "libbpf_log.h"
+
+namespace {
+
+// A bare descriptor that means something as long as it is open, such as the one that keeps BPF statistics on.
+class NativeHandle : public Napi::ObjectWrap<NativeHandle> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "NativeHandle", {InstanceMethod<&NativeHandle::Close>("close")});
+  }
+
+  explicit NativeHandle(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<NativeHandle>(info), fd_(Int32Argument(info, 0)), dropped_(AddonOf(info.Env()).dropped) {}
+
+  ~NativeHandle() override {
+    if (fd_.open()) dropped_->fetch_add(1);
+  }
+
+ private:
+  void Close(const Napi::CallbackInfo&) { fd_.Reset(); }
+
+  UniqueFd fd_;
+  std::shared_ptr<std::atomic<uint64_t>> dropped_;
+};
+
+// The kernel names its descriptors; BPF_OBJ_GET_INFO_BY_FD does not say which of the three infos it filled.
+std::string KindOf(int fd) {
+  char target[64] = {};
+  std::string path = "/proc/self/fd/" + std::to_string(fd);
+  ssize_t length = readlink(path.c_str(), target, sizeof(target) - 1);
+  if (length <= 0) return {};
+  std::string name(target, static_cast<size_t>(length));
+  if (name.find("bpf-map") != std::string::npos) return "map";
+  if (name.find("bpf-prog") != std::string::npos) return "program";
+  if (name.find("bpf_link") != std::string::npos || name.find("bpf-link") != std::string::npos) return "link";
+  return {};
+}
+
+// openPinned(path, kind) → handle of that kind | -errno; -EMEDIUMTYPE when the pin is something else.
+Napi::Value OpenPinned(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::string kind = StringArgument(info, 1);
+  UniqueFd fd(bpf_obj_get(StringArgument(info, 0).c_str()));
+  if (!fd.open()) return Failure(env, errno);
+  if (KindOf(fd.get()) != kind) return Failure(env, EMEDIUMTYPE);
+  if (kind == "map") return NewMap(env, std::move(fd));
+  if (kind == "program") return NewProgram(env, std::move(fd));
+  return NewLink(env, std::move(fd));
+}
+
+// openById(kind, id) → handle | -errno
+Napi::Value OpenById(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::string kind = StringArgument(info, 0);
+  uint32_t id = Uint32Argument(info, 1);
+  UniqueFd fd(kind == "map" ? bpf_map_get_fd_by_id(id)
+                            : kind == "program" ? bpf_prog_get_fd_by_id(id) : bpf_link_get_fd_by_id(id));
+  if (!fd.open()) return Failure(env, errno);
+  if (kind == "map") return NewMap(env, std::move(fd));
+  if (kind == "program") return NewProgram(env, std::move(fd));
+  return NewLink(env, std::move(fd));
+}
+
+// nextId(kind, id) → the next id | -ENOENT at the end | -errno
+Napi::Value NextId(const Napi::CallbackInfo& info) {
+  std::string kind = StringArgument(info, 0);
+  uint32_t id = Uint32Argument(info, 1);
+  uint32_t next = 0;
+  int result = kind == "map" ? bpf_map_get_next_id(id, &next)
+                             : kind == "program" ? bpf_prog_get_next_id(id, &next) : bpf_link_get_next_id(id, &next);
+  return result != 0 ? Failure(info.Env(), errno) : Napi::Number::New(info.Env(), next);
+}
+
+Napi::Value EnableStats(const Napi::CallbackInfo& info) {
+  UniqueFd fd(bpf_enable_stats(BPF_STATS_RUN_TIME));
+  return fd.open() ? NewHandle(info.Env(), std::move(fd)) : Failure(info.Env(), errno);
+}
+
+// probeTypes('program' | 'map') → { name: boolean } over every type that this libbpf knows.
+Napi::Value ProbeTypes(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bool programs = StringArgument(info, 0) == "program";
+  Napi::Object result = Napi::Object::New(env);
+  for (int type = 1; type < 1024; type++) {
+    const char* name = programs ? libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(type))
+                                : libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(type));
+    if (name == nullptr) break;
+    int found = programs ? libbpf_probe_bpf_prog_type(static_cast<enum bpf_prog_type>(type), nullptr)
+                         : libbpf_probe_bpf_map_type(static_cast<enum bpf_map_type>(type), nullptr);
+    result[name] = Napi::Boolean::New(env, found == 1);
+  }
+  TakeLibbpfLog();
+  return result;
+}
+
+Napi::Value PossibleCpus(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), libbpf_num_possible_cpus());
+}
+
+Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), libbpf_version_string());
+}
+
+Napi::Value ErrorText(const Napi::CallbackInfo& info) {
+  char text[256];
+  libbpf_strerror(-Int32Argument(info, 0), text, sizeof(text));
+  return Napi::String::New(info.Env(), text);
+}
+
+Napi::Value TakeLog(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TakeLibbpfLog()); }
+
+Napi::Value DroppedHandles(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(AddonOf(info.Env()).dropped->load()));
+}
+
+}  // namespace
+
+Napi::Value NewHandle(Napi::Env env, UniqueFd fd) {
+  return AddonOf(env).handle.New({Napi::Number::New(env, fd.release())});
+}
+
+void InitSystem(Napi::Env env, Napi::Object exports) {
+  AddonOf(env).handle = Napi::Persistent(NativeHandle::Define(env));
+  exports["openPinned"] = Napi::Function::New(env, OpenPinned, "openPinned");
+  exports["openById"] = Napi::Function::New(env, OpenById, "openById");
+  exports["nextId"] = Napi::Function::New(env, NextId, "nextId");
+  exports["enableStats"] = Napi::Function::New(env, EnableStats, "enableStats");
+  exports["probeTypes"] = Napi::Function::New(env, ProbeTypes, "probeTypes");
+  exports["possibleCpus"] = Napi::Function::New(env, PossibleCpus, "possibleCpus");
+  exports["libbpfVersion"] = Napi::Function::New(env, LibbpfVersion, "libbpfVersion");
+  exports["errorText"] = Napi::Function::New(env, ErrorText, "errorText");
+  exports["takeLog"] = Napi::Function::New(env, TakeLog, "takeLog");
+  exports["droppedHandles"] = Napi::Function::New(env, DroppedHandles, "droppedHandles");
+}

@@ -1,0 +1,82 @@
+import { closedError, LibbpfError, succeed } from './errors.js';
+import { findNamed } from './find-named.js';
+import { BpfMap } from './map.js';
+import type { NativeObject } from './native.js';
+import type { MapSpec, ProgramSpec } from './object-spec.js';
+import { Program } from './program.js';
+
+/**
+ * A loaded object. Owns its programs and maps: close() closes them. Links live on, and so does in the kernel whatever a link
+ * or a pin still holds.
+ */
+export class BpfObject {
+  /** The programs that were loaded: those whose autoload was set. */
+  readonly programs: readonly Program[];
+  readonly maps: readonly BpfMap[];
+  readonly #logs: Record<string, string>;
+  #native: NativeObject | undefined;
+
+  /** @internal */
+  constructor(
+    native: NativeObject,
+    programs: readonly ProgramSpec[],
+    maps: readonly MapSpec[],
+    logs: Record<string, string>,
+  ) {
+    this.#native = native;
+    this.#logs = logs;
+    const attach = (index: number, operation: string) => {
+      const object = this.#native;
+      if (object === undefined) throw closedError(operation);
+      return succeed('BPF_ATTACH', operation, () => object.attach(index));
+    };
+    const facts = native.programs();
+    this.programs = programs.flatMap((spec, index) => {
+      if (!spec.autoload) return [];
+      const handle = succeed('BPF_LOAD', `open program ${spec.name}`, () => native.openProgram(index));
+      return new Program(handle, {
+        name: spec.name,
+        section: spec.section,
+        attachType: facts[index]?.attachType,
+        attach: (operation) => attach(index, operation),
+      });
+    });
+    this.maps = maps.map((spec, index) => {
+      const handle = succeed('BPF_LOAD', `open map ${spec.name}`, () => native.openMap(index));
+      return new BpfMap(handle, spec.name, spec.pinPath);
+    });
+  }
+
+  get closed(): boolean {
+    return this.#native === undefined;
+  }
+
+  /** Throws BPF_ARGUMENT, which names the programs that were loaded. */
+  program(name: string): Program {
+    this.#requireOpen(`find program ${name}`);
+    return findNamed('program', this.programs, name);
+  }
+
+  /** Throws BPF_ARGUMENT, which names the maps that exist. */
+  map(name: string): BpfMap {
+    this.#requireOpen(`find map ${name}`);
+    return findNamed('map', this.maps, name);
+  }
+
+  /** What the verifier wrote about an accepted program; empty unless `verifierLogLevel` asked for it. */
+  verifierLog(program: string): string {
+    return this.#logs[program] ?? '';
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const program of this.programs) program.close();
+    for (const map of this.maps) map.close();
+    this.#native?.close();
+    this.#native = undefined;
+  }
+
+  #requireOpen(operation: string): void {
+    if (this.#native === undefined) throw new LibbpfError('BPF_CLOSED', operation, 0, 'the object is closed');
+  }
+}

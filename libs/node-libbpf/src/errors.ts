@@ -1,0 +1,83 @@
+import { errnoName, errnoText } from './errno.js';
+import { native } from './native.js';
+
+export type LibbpfErrorCode =
+  | 'BPF_ARGUMENT' // the caller's mistake: wrong type, size or name
+  | 'BPF_CLOSED' // use after close
+  | 'BPF_OPEN' // the object cannot be parsed
+  | 'BPF_LOAD' // the object cannot be loaded, for another reason than a program's refusal
+  | 'BPF_VERIFIER' // the kernel refused a program
+  | 'BPF_ATTACH'
+  | 'BPF_LINK'
+  | 'BPF_MAP'
+  | 'BPF_PIN'
+  | 'BPF_PROGRAM'
+  | 'BPF_RING'
+  | 'BPF_STATS'
+  | 'BPF_ENUMERATE';
+
+/** Every error of this library. `errno` is positive, or 0 where no system call was made. */
+export class LibbpfError extends Error {
+  override readonly name: string = 'LibbpfError';
+  readonly code: LibbpfErrorCode;
+  /** What was tried, with its object: `attach trace_exec`. */
+  readonly operation: string;
+  readonly errno: number;
+  /** `EPERM`, `ENOTSUPP`, `LIBBPF_FORMAT`, …; empty when errno is 0. */
+  readonly errnoName: string;
+
+  constructor(code: LibbpfErrorCode, operation: string, errno: number, detail?: string) {
+    const reason = errno === 0 ? '' : `${errnoName(errno)} (${errnoText(errno)})`;
+    super([`${operation}:`, reason, detail ?? ''].filter((part) => part !== '').join(' '));
+    this.code = code;
+    this.operation = operation;
+    this.errno = errno;
+    this.errnoName = errno === 0 ? '' : errnoName(errno);
+  }
+}
+
+/** A program that the kernel refused at load. `log` is the verifier's, its end where it is longer than `logBytesMax`. */
+export class VerifierError extends LibbpfError {
+  override readonly name = 'VerifierError';
+  readonly program: string;
+  readonly log: string;
+
+  constructor(program: string, errno: number, log: string, detail: string) {
+    super('BPF_VERIFIER', `load ${program}`, errno, detail);
+    this.program = program;
+    this.log = log;
+  }
+}
+
+/** libbpf's own last lines, without its prefix; forgets them. */
+export function takeLibbpfLines(): string {
+  return native
+    .takeLog()
+    .replaceAll(/^libbpf: /gm, '')
+    .trim();
+}
+
+/**
+ * Runs one native call and turns -errno into a LibbpfError that carries what libbpf printed meanwhile. Other results pass.
+ */
+export function succeed<Result>(code: LibbpfErrorCode, operation: string, call: () => Result): Exclude<Result, number> {
+  return attempt(code, operation, call) as Exclude<Result, number>;
+}
+
+/** Like `succeed`, for native calls whose result is a number: a negative one is -errno. */
+export function attempt<Result>(code: LibbpfErrorCode, operation: string, call: () => Result): Result {
+  native.takeLog();
+  const result = call();
+  if (typeof result === 'number' && result < 0) {
+    throw new LibbpfError(code, operation, -result, takeLibbpfLines());
+  }
+  return result;
+}
+
+export function argumentError(operation: string, detail: string): LibbpfError {
+  return new LibbpfError('BPF_ARGUMENT', operation, 0, detail);
+}
+
+export function closedError(operation: string): LibbpfError {
+  return new LibbpfError('BPF_CLOSED', operation, 0, 'used after close');
+}

@@ -1,0 +1,25 @@
+export { LibbpfError, VerifierError } from './errors.js';
+export type { LibbpfErrorCode } from './errors.js';
+export { errnoName } from './errno.js';
+export { MapSpec, ObjectSpec, openObject, ProgramSpec } from './object-spec.js';
+export type { OpenOptions } from './object-spec.js';
+export { BpfObject } from './bpf-object.js';
+export { Program } from './program.js';
+export type { PerfEventOptions, TestRunOptions, TestRunResult } from './program.js';
+export { Link } from './link.js';
+export { BpfMap } from './map.js';
+export type { MapEntries } from './map.js';
+export { RingReader } from './ring-reader.js';
+export type { Drained } from './ring-reader.js';
+export {
+  droppedHandles,
+  enableStats,
+  libbpfVersion,
+  listLinks,
+  listMaps,
+  listPrograms,
+  possibleCpus,
+  probeFeatures,
+} from './system.js';
+export type { Features, StatsHandle } from './system.js';
+export type { LinkInfo, MapInfo, ProgramInfo } from './native.js';

@@ -1,0 +1,108 @@
+import { requireInteger, requireText } from './arguments.js';
+import { attempt, closedError, LibbpfError, succeed } from './errors.js';
+import type { LinkInfo, NativeLink } from './native.js';
+import { native } from './native.js';
+import { removePin } from './pin.js';
+import type { Program } from './program.js';
+
+const iteratorBytesMax = 64 << 20;
+
+/**
+ * What keeps a program attached. Closing an unpinned link detaches; closing a pinned one leaves it attached. A link that is
+ * dropped to the garbage collector is closed.
+ */
+export class Link {
+  /** Undefined where the kernel has no link object for this attachment (perf events below 5.15). */
+  readonly id: number | undefined;
+  readonly type: string;
+  #native: NativeLink | undefined;
+  #pinPath: string | undefined;
+
+  /** @internal */
+  constructor(handle: NativeLink, attachedAs: string, pinPath?: string) {
+    const info = handle.info();
+    this.id = typeof info === 'number' ? undefined : info.id;
+    this.type = typeof info === 'number' ? attachedAs : info.type;
+    this.#native = handle;
+    this.#pinPath = pinPath;
+    if (pinPath !== undefined) handle.setPinned(true);
+  }
+
+  /** Adopts a pinned link; the program goes on as it was. */
+  static openPinned(path: string): Link {
+    const operation = `open pinned link ${path}`;
+    requireText(operation, 'path', path);
+    const handle = succeed('BPF_PIN', operation, () => native.openPinned(path, 'link'));
+    return new Link(handle, 'unknown', path);
+  }
+
+  get closed(): boolean {
+    return this.#native === undefined;
+  }
+
+  get pinPath(): string | undefined {
+    return this.#pinPath;
+  }
+
+  /** Throws BPF_LINK with EINVAL where there is no link object (see `id`). */
+  info(): LinkInfo {
+    const handle = this.#opened('info');
+    return succeed('BPF_LINK', 'link info', () => handle.info());
+  }
+
+  /** Pins into a bpffs. Perf-based links (tracepoint, kprobe, uprobe, perf_event) need kernel ≥ 5.15. */
+  pin(path: string): void {
+    const operation = `pin ${this.type} link at ${path}`;
+    const handle = this.#opened(operation);
+    requireText(operation, 'path', path);
+    attempt('BPF_PIN', operation, () => handle.pin(path));
+    this.#pinPath = path;
+  }
+
+  /** Removes the pin that this handle made or was opened from; attached as long as this handle is open. */
+  unpin(): void {
+    const handle = this.#opened('unpin');
+    this.#pinPath = removePin(`${this.type} link`, this.#pinPath);
+    handle.setPinned(false);
+  }
+
+  /** Swaps the program atomically: XDP, TCX, cgroup, netns, iter. Perf-based, raw_tp and tracing links give EINVAL. */
+  update(program: Program): void {
+    const operation = `update ${this.type} link`;
+    const handle = this.#opened(operation);
+    const fd = requireInteger(operation, 'program.fd', (program as Program | undefined)?.fd, 0, 0x7fff_ffff);
+    attempt('BPF_LINK', operation, () => handle.update(fd));
+  }
+
+  /**
+   * Detaches, removes the pin, and closes. Where the link type knows BPF_LINK_DETACH (≥ 5.9: XDP, cgroup, netns) the program
+   * is off even if someone else still holds the link; for the others it is off when the last holder lets go.
+   */
+  detach(): void {
+    const handle = this.#opened('detach');
+    if (this.#pinPath !== undefined) this.unpin();
+    const result = handle.detach();
+    this.close();
+    const error = result < 0 ? new LibbpfError('BPF_LINK', `detach ${this.type} link`, -result) : undefined;
+    if (error !== undefined && !['EOPNOTSUPP', 'EINVAL', 'ENOTSUPP'].includes(error.errnoName)) throw error;
+  }
+
+  /** What an iterator program prints in one walk, cut at `bytesMax` bytes. Only for links of `iter/…` programs (≥ 5.8). */
+  readIterator(options: { bytesMax?: number } = {}): Buffer {
+    const operation = 'read iterator';
+    const handle = this.#opened(operation);
+    const bytesMax = requireInteger(operation, 'bytesMax', options.bytesMax ?? 1 << 20, 1, iteratorBytesMax);
+    return succeed('BPF_LINK', operation, () => handle.readIterator(bytesMax));
+  }
+
+  /** Idempotent. Detaches unless pinned. */
+  close(): void {
+    this.#native?.close();
+    this.#native = undefined;
+  }
+
+  #opened(operation: string): NativeLink {
+    if (this.#native === undefined) throw closedError(`${operation} (${this.type} link)`);
+    return this.#native;
+  }
+}

@@ -1,0 +1,172 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** The addon's face. Where a result can be a number, a negative one is -errno. Nothing here is exported from the package. */
+export interface Native {
+  openObject(
+    source: string | Buffer,
+    name: string | undefined,
+    btfCustomPath: string | undefined,
+  ): NativeObject | number;
+  NativeRing: new () => NativeRing;
+  openPinned(path: string, kind: 'map'): NativeMap | number;
+  openPinned(path: string, kind: 'program'): NativeProgram | number;
+  openPinned(path: string, kind: 'link'): NativeLink | number;
+  openById(kind: 'map', id: number): NativeMap | number;
+  openById(kind: 'program', id: number): NativeProgram | number;
+  openById(kind: 'link', id: number): NativeLink | number;
+  nextId(kind: NativeKind, id: number): number;
+  enableStats(): NativeHandle | number;
+  probeTypes(of: 'program' | 'map'): Record<string, boolean>;
+  possibleCpus(): number;
+  libbpfVersion(): string;
+  errorText(negativeErrno: number): string;
+  takeLog(): string;
+  droppedHandles(): number;
+}
+
+export type NativeKind = 'map' | 'program' | 'link';
+
+export interface NativeHandle {
+  close(): void;
+}
+
+export interface NativeProgramFacts {
+  name: string;
+  section: string;
+  type: string;
+  attachType: number;
+  autoload: boolean;
+  instructionCount: number;
+}
+
+export interface NativeMapFacts {
+  name: string;
+  type: string;
+  keyBytes: number;
+  valueBytes: number;
+  maxEntries: number;
+  btfKeyTypeId: number;
+  btfValueTypeId: number;
+  pinPath?: string;
+}
+
+export interface NativeObject extends NativeHandle {
+  programs(): NativeProgramFacts[];
+  maps(): NativeMapFacts[];
+  setAutoload(program: number, autoload: boolean): number;
+  setMaxEntries(map: number, maxEntries: number): number;
+  setMapType(map: number, type: string): number;
+  setPinPath(map: number, path: string | undefined): number;
+  initialValue(map: number): Buffer | undefined;
+  setInitialValue(map: number, value: Buffer): number;
+  reuseFd(map: number, fd: number): number;
+  load(logLevel: number, logBytesMax: number): { error: number; log: string; logs: Record<string, string> };
+  openProgram(program: number): NativeProgram | number;
+  openMap(map: number): NativeMap | number;
+  attach(program: number): NativeLink | number;
+}
+
+export interface ProgramInfo {
+  id: number;
+  /** At most 15 bytes of the name: what the kernel keeps. */
+  name: string;
+  type: string;
+  /** Hash of the instructions, 16 hexadecimal digits. */
+  tag: string;
+  /** Counted only while BPF statistics are on (`enableStats`). */
+  runCount: bigint;
+  runTimeNs: bigint;
+  /** Runs that were skipped because the program was already running on that CPU (kernel ≥ 5.12). */
+  recursionMisses: bigint;
+  xlatedBytes: number;
+  jitedBytes: number;
+  /** Instructions that the verifier walked (kernel ≥ 5.16, else 0). */
+  verifiedInsns: number;
+  /** Nanoseconds of CLOCK_BOOTTIME. */
+  loadedAtBoottimeNs: bigint;
+}
+
+export interface NativeProgram extends NativeHandle {
+  fd(): number;
+  info(): ProgramInfo | number;
+  pin(path: string): number;
+  testRun(
+    data: Buffer | undefined,
+    context: Buffer | undefined,
+    repeat: number,
+    dataOutBytes: number,
+  ): { returnValue: number; durationNs: number; data?: Buffer } | number;
+  attachInterface(ifindex: number, attachType: number, flags: number): NativeLink | number;
+  attachPath(path: string, attachType: number): NativeLink | number;
+  attachPerfEvent(
+    type: number,
+    config: bigint,
+    frequencyHz: number,
+    period: bigint,
+    cpu: number,
+    pid: number,
+  ): NativeLink | number;
+}
+
+export interface MapInfo {
+  id: number;
+  /** At most 15 bytes of the name: what the kernel keeps. */
+  name: string;
+  type: string;
+  keyBytes: number;
+  valueBytes: number;
+  maxEntries: number;
+  /** BPF_F_* as given at creation. */
+  flags: number;
+  perCpu: boolean;
+  valueBufferBytes: number;
+}
+
+export interface NativeMap extends NativeHandle {
+  fd(): number;
+  info(): MapInfo;
+  lookup(key: Buffer, value: Buffer): number;
+  update(key: Buffer, value: Buffer, flags: number): number;
+  delete(key: Buffer): number;
+  nextKey(key: Buffer | undefined, next: Buffer): number;
+  readAll(keys: Buffer, values: Buffer): { count: number; ended: boolean } | number;
+  pin(path: string): number;
+}
+
+export interface LinkInfo {
+  id: number;
+  /** `perf_event`, `raw_tracepoint`, `tracing`, `cgroup`, `iter`, `netns`, `xdp`, …; `type_N` where libbpf has no name. */
+  type: string;
+  programId: number;
+}
+
+export interface NativeLink extends NativeHandle {
+  info(): LinkInfo | number;
+  pin(path: string): number;
+  setPinned(pinned: boolean): void;
+  update(programFd: number): number;
+  detach(): number;
+  readIterator(bytesMax: number): Buffer | number;
+}
+
+export interface NativeRing extends NativeHandle {
+  open(mapFd: number): number;
+  dataBytes(): number;
+  drain(target: Buffer, result: BigUint64Array): number;
+  commit(position: bigint): number;
+  consumerPosition(): bigint;
+  producerPosition(): bigint;
+}
+
+function load(): Native {
+  // The same distance from src/ and from dist/.
+  const path = fileURLToPath(new URL('../build/Release/bpf.node', import.meta.url));
+  if (!existsSync(path)) {
+    throw new Error(`node-libbpf: ${path} is not built; run "npm run build -w libs/node-libbpf"`);
+  }
+  return createRequire(import.meta.url)(path) as Native;
+}
+
+export const native: Native = load();

@@ -1,0 +1,227 @@
+import { requireBuffer, requireInteger, requireText, requireUint64 } from './arguments.js';
+import { argumentError, attempt, closedError, succeed } from './errors.js';
+import { Link } from './link.js';
+import type { NativeLink, NativeProgram, ProgramInfo } from './native.js';
+import { native } from './native.js';
+import { removePin } from './pin.js';
+
+// enum bpf_attach_type and XDP_FLAGS_*: kernel ABI (linux/bpf.h, linux/if_link.h).
+const attachTypeXdp = 37;
+const attachTypeTcx = { ingress: 46, egress: 47 } as const;
+const xdpFlags = { native: 1 << 2, generic: 1 << 1 } as const;
+// enum perf_type_id (linux/perf_event.h).
+const perfTypes = { hardware: 0, software: 1 } as const;
+
+const testRunDataBytesMax = 1 << 20;
+// A program may grow a packet (bpf_xdp_adjust_head, bpf_skb_change_*).
+const testRunGrowthBytes = 512;
+
+export interface PerfEventOptions {
+  type: 'software' | 'hardware';
+  /** PERF_COUNT_SW_* or PERF_COUNT_HW_*: software 0 is the CPU clock. */
+  config: number;
+  /** Samples a second. Give this or `period`. */
+  frequencyHz?: number;
+  /** Events between two samples; for clocks, nanoseconds. */
+  period?: bigint;
+  cpu: number;
+  /** -1 for every process on that CPU. */
+  pid: number;
+}
+
+export interface TestRunOptions {
+  /** The packet, at most 1 MiB. */
+  data?: Buffer;
+  /** The context, for program types that take one (raw_tp: an array of u64 arguments; syscall: the struct). */
+  context?: Buffer;
+  /** One run costs about 20 ms of RCU waiting; repeat inside one call instead of calling often. */
+  repeat?: number;
+}
+
+export interface TestRunResult {
+  returnValue: number;
+  /** Mean of one run. */
+  durationNs: number;
+  /** The packet as the program left it. */
+  data?: Buffer;
+}
+
+/** @internal What a program knows when it comes from an object. */
+export interface ProgramOrigin {
+  name: string;
+  section: string;
+  attachType: number | undefined;
+  attach?: (operation: string) => NativeLink;
+}
+
+/** A loaded program. Closing it does not detach its links. */
+export class Program {
+  readonly name: string;
+  /** Empty for a program that was opened from a pin. */
+  readonly section: string;
+  readonly type: string;
+  readonly id: number;
+  readonly #origin: ProgramOrigin;
+  #native: NativeProgram | undefined;
+  #pinPath: string | undefined;
+
+  /** @internal */
+  constructor(handle: NativeProgram, origin?: ProgramOrigin, pinPath?: string) {
+    const info = succeed('BPF_PROGRAM', 'read program info', () => handle.info());
+    this.#native = handle;
+    this.#origin = origin ?? { name: info.name, section: '', attachType: undefined };
+    this.#pinPath = pinPath;
+    this.name = this.#origin.name;
+    this.section = this.#origin.section;
+    this.type = info.type;
+    this.id = info.id;
+  }
+
+  /** Opens a pinned program. It can be attached to interfaces and perf events; by SEC() only its object can attach it. */
+  static openPinned(path: string): Program {
+    const operation = `open pinned program ${path}`;
+    requireText(operation, 'path', path);
+    return new Program(
+      succeed('BPF_PIN', operation, () => native.openPinned(path, 'program')),
+      undefined,
+      path,
+    );
+  }
+
+  get fd(): number {
+    return this.#opened('read fd').fd();
+  }
+
+  get closed(): boolean {
+    return this.#native === undefined;
+  }
+
+  info(): ProgramInfo {
+    const handle = this.#opened('info');
+    return succeed('BPF_PROGRAM', `info of ${this.name}`, () => handle.info());
+  }
+
+  /** Attaches to what the ELF section names: tracepoint, raw_tp, tp_btf, kprobe, uprobe, usdt, iter, fentry, lsm, … */
+  attach(): Link {
+    this.#opened('attach');
+    const operation = `attach ${this.name}`;
+    if (this.#origin.attach === undefined) {
+      throw argumentError(operation, 'a program without its object cannot be attached by section');
+    }
+    return new Link(this.#origin.attach(operation), this.type);
+  }
+
+  /** Kernel ≥ 5.9. Without a mode the driver's own is used if it has one, else the generic. */
+  attachXdp(ifindex: number, options: { mode?: 'native' | 'generic' } = {}): Link {
+    const operation = `attach ${this.name} to interface`;
+    const handle = this.#opened(operation);
+    requireInteger(operation, 'ifindex', ifindex, 1, 0x7fff_ffff);
+    if (options.mode !== undefined && !Object.hasOwn(xdpFlags, options.mode)) {
+      throw argumentError(operation, 'mode must be native or generic');
+    }
+    const flags = options.mode === undefined ? 0 : xdpFlags[options.mode];
+    const link = succeed('BPF_ATTACH', operation, () => handle.attachInterface(ifindex, attachTypeXdp, flags));
+    return new Link(link, 'xdp');
+  }
+
+  /** Kernel ≥ 6.6. */
+  attachTcx(ifindex: number, direction: 'ingress' | 'egress'): Link {
+    const operation = `attach ${this.name} to interface`;
+    const handle = this.#opened(operation);
+    requireInteger(operation, 'ifindex', ifindex, 1, 0x7fff_ffff);
+    if (!Object.hasOwn(attachTypeTcx, direction)) throw argumentError(operation, 'direction must be ingress or egress');
+    const attachType = attachTypeTcx[direction];
+    return new Link(
+      succeed('BPF_ATTACH', operation, () => handle.attachInterface(ifindex, attachType, 0)),
+      'tcx',
+    );
+  }
+
+  /** One link for one CPU. Below 5.15 the link cannot be pinned and has no id. */
+  attachPerfEvent(options: PerfEventOptions): Link {
+    const operation = `attach ${this.name} to a perf event`;
+    const handle = this.#opened(operation);
+    if (!Object.hasOwn(perfTypes, options.type)) throw argumentError(operation, 'type must be software or hardware');
+    const config = BigInt(requireInteger(operation, 'config', options.config, 0, Number.MAX_SAFE_INTEGER));
+    if ((options.frequencyHz === undefined) === (options.period === undefined)) {
+      throw argumentError(operation, 'give either frequencyHz or period');
+    }
+    const frequencyHz =
+      options.frequencyHz === undefined
+        ? 0
+        : requireInteger(operation, 'frequencyHz', options.frequencyHz, 1, 1_000_000);
+    const period = options.period === undefined ? 0n : requireUint64(operation, 'period', options.period);
+    if (frequencyHz === 0 && period === 0n) throw argumentError(operation, 'period must not be 0');
+    const cpu = requireInteger(operation, 'cpu', options.cpu, -1, 0xffff);
+    const pid = requireInteger(operation, 'pid', options.pid, -1, 0x7fff_ffff);
+    const type = perfTypes[options.type];
+    const link = succeed('BPF_ATTACH', operation, () =>
+      handle.attachPerfEvent(type, config, frequencyHz, period, cpu, pid),
+    );
+    return new Link(link, 'perf_event');
+  }
+
+  /** Attaches to a cgroup v2 folder, at the hook that SEC() names. Kernel ≥ 5.7. */
+  attachCgroup(path: string): Link {
+    return this.#attachPath(path, 'cgroup');
+  }
+
+  /** Attaches to a network namespace, such as `/proc/self/ns/net`: sk_lookup (≥ 5.9), flow_dissector (≥ 5.8). */
+  attachNetns(path: string): Link {
+    return this.#attachPath(path, 'netns');
+  }
+
+  #attachPath(path: string, linkType: string): Link {
+    const operation = `attach ${this.name} to ${linkType} ${path}`;
+    const handle = this.#opened(operation);
+    requireText(operation, 'path', path);
+    const attachType = this.#origin.attachType;
+    if (attachType === undefined) {
+      throw argumentError(operation, 'a program without its object does not know its hook');
+    }
+    return new Link(
+      succeed('BPF_ATTACH', operation, () => handle.attachPath(path, attachType)),
+      linkType,
+    );
+  }
+
+  /** Pins into a bpffs. The program then outlives this process. */
+  pin(path: string): void {
+    const operation = `pin program ${this.name} at ${path}`;
+    const handle = this.#opened(operation);
+    requireText(operation, 'path', path);
+    attempt('BPF_PIN', operation, () => handle.pin(path));
+    this.#pinPath = path;
+  }
+
+  /** Removes the pin that this handle made or was opened from. */
+  unpin(): void {
+    this.#opened('unpin');
+    this.#pinPath = removePin(`program ${this.name}`, this.#pinPath);
+  }
+
+  /** BPF_PROG_TEST_RUN: XDP, skb, raw_tp, syscall and some more. */
+  testRun(options: TestRunOptions): TestRunResult {
+    const operation = `test run ${this.name}`;
+    const handle = this.#opened(operation);
+    const repeat = requireInteger(operation, 'repeat', options.repeat ?? 1, 1, 0x7fff_ffff);
+    if (options.data !== undefined) requireBuffer(operation, 'data', options.data);
+    if (options.context !== undefined) requireBuffer(operation, 'context', options.context);
+    const dataBytes = options.data?.length ?? 0;
+    if (dataBytes > testRunDataBytesMax)
+      throw argumentError(operation, `data has more than ${testRunDataBytesMax} bytes`);
+    const outBytes = options.data === undefined ? 0 : dataBytes + testRunGrowthBytes;
+    return succeed('BPF_PROGRAM', operation, () => handle.testRun(options.data, options.context, repeat, outBytes));
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#native?.close();
+    this.#native = undefined;
+  }
+
+  #opened(operation: string): NativeProgram {
+    if (this.#native === undefined) throw closedError(`${operation} (program ${this.name})`);
+    return this.#native;
+  }
+}
