@@ -1,0 +1,117 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+export const serverRoles = ['broker', 'api', 'control', 'ingest'] as const;
+export type ServerRole = (typeof serverRoles)[number];
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+/** Environment of the server, parsed once at start. Paths are absolute or relative to the working directory. */
+const environmentSchema = z.object({
+  BPFLEET_ROLES: z
+    .string()
+    .default('api,control,ingest')
+    .transform((text) => text.split(',').map((role) => role.trim()))
+    .pipe(z.array(z.enum(serverRoles)).min(1)),
+  BPFLEET_DATABASE_URL: z.string().min(1, 'set it to postgresql://user:password@host:port/database'),
+  BPFLEET_DATA_DIR: z.string().min(1, 'set it to the folder that keeps keys and caches'),
+  BPFLEET_HTTP_HOST: z.string().default('127.0.0.1'),
+  BPFLEET_HTTP_PORT: port.default(8480),
+  BPFLEET_PUBLIC_URL: z.string().optional(),
+  /** Where the server itself reaches the broker. */
+  BPFLEET_MQTT_URL: z.string().default('mqtts://127.0.0.1:8883'),
+  /** Where devices reach it, if that is another address: told to them at enrolment. */
+  BPFLEET_MQTT_PUBLIC_URL: z.string().optional(),
+  BPFLEET_MQTT_HOST: z.string().default('127.0.0.1'),
+  BPFLEET_MQTT_PORT: port.default(8883),
+  /** Used once, when there is no user yet: makes `admin` with this password. */
+  BPFLEET_ADMIN_PASSWORD: z.string().min(12).max(256).optional(),
+  BPFLEET_WEB_DIR: z.string().optional(),
+  /** Further names and addresses for which the broker's certificate is made, comma separated. */
+  BPFLEET_TLS_NAMES: z.string().default(''),
+  BPFLEET_PROBE_INCLUDE_DIR: z.string().optional(),
+  BPFLEET_VERIFIER_MAIN: z.string().optional(),
+  BPFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
+});
+
+export interface ServerConfig {
+  readonly roles: readonly ServerRole[];
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly publicUrl: string;
+  readonly mqttUrl: string;
+  readonly mqttPublicUrl: string;
+  readonly mqttHost: string;
+  readonly mqttPort: number;
+  readonly adminPassword: string | undefined;
+  readonly webDir: string | undefined;
+  readonly tlsNames: readonly string[];
+  /** Folder with bpfleet.bpf.h. */
+  readonly probeIncludeDir: string;
+  /** Entry of apps/verifier, run as a process in the prove jail. */
+  readonly verifierMain: string;
+  readonly retentionDays: number;
+}
+
+/** Nest injects by class; a frozen value of this class is the configuration. */
+export abstract class Config implements ServerConfig {
+  abstract readonly roles: readonly ServerRole[];
+  abstract readonly databaseUrl: string;
+  abstract readonly dataDir: string;
+  abstract readonly httpHost: string;
+  abstract readonly httpPort: number;
+  abstract readonly publicUrl: string;
+  abstract readonly mqttUrl: string;
+  abstract readonly mqttPublicUrl: string;
+  abstract readonly mqttHost: string;
+  abstract readonly mqttPort: number;
+  abstract readonly adminPassword: string | undefined;
+  abstract readonly webDir: string | undefined;
+  abstract readonly tlsNames: readonly string[];
+  abstract readonly probeIncludeDir: string;
+  abstract readonly verifierMain: string;
+  abstract readonly retentionDays: number;
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly code = 'CONFIG_INVALID';
+}
+
+/** `repositoryDir` is where libs/ and apps/ lie: defaults for the probe headers and the verifier. Throws ConfigError naming the variable. */
+export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: string): ServerConfig {
+  const parsed = environmentSchema.safeParse(environment);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new ConfigError(`${issue?.path.join('.') ?? 'environment'}: ${issue?.message ?? 'invalid'}`);
+  }
+  const env = parsed.data;
+  return Object.freeze({
+    roles: env.BPFLEET_ROLES,
+    databaseUrl: env.BPFLEET_DATABASE_URL,
+    dataDir: env.BPFLEET_DATA_DIR,
+    httpHost: env.BPFLEET_HTTP_HOST,
+    httpPort: env.BPFLEET_HTTP_PORT,
+    publicUrl: env.BPFLEET_PUBLIC_URL ?? `http://${env.BPFLEET_HTTP_HOST}:${env.BPFLEET_HTTP_PORT}`,
+    mqttUrl: env.BPFLEET_MQTT_URL,
+    mqttPublicUrl: env.BPFLEET_MQTT_PUBLIC_URL ?? env.BPFLEET_MQTT_URL,
+    mqttHost: env.BPFLEET_MQTT_HOST,
+    mqttPort: env.BPFLEET_MQTT_PORT,
+    adminPassword: env.BPFLEET_ADMIN_PASSWORD,
+    webDir: env.BPFLEET_WEB_DIR,
+    tlsNames: [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...splitNames(env.BPFLEET_TLS_NAMES)])],
+    probeIncludeDir: env.BPFLEET_PROBE_INCLUDE_DIR ?? join(repositoryDir, 'libs/probes/include'),
+    verifierMain: env.BPFLEET_VERIFIER_MAIN ?? join(repositoryDir, 'apps/verifier/dist/main.js'),
+    retentionDays: env.BPFLEET_RETENTION_DAYS,
+  });
+}
+
+function splitNames(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}

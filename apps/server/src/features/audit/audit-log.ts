@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../platform/clock.js';
+import { ControlSql } from '../../platform/sql/control-sql.js';
+
+export interface AuditRecord {
+  readonly actor: string;
+  /** `noun.verb`, such as `assignment.create`. */
+  readonly action: string;
+  readonly subject: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+const FIRST_HASH = '0'.repeat(64);
+/** Serialises writers, so that the chain never forks. */
+const CHAIN_LOCK = 0x61756474;
+
+interface ChainRow {
+  at: string;
+  actor: string;
+  action: string;
+  subject: string;
+  details: unknown;
+  previousHash: string;
+  hash: string;
+}
+
+function hashOf(row: Omit<ChainRow, 'hash'>): string {
+  const { at, actor, action, subject, details, previousHash } = row;
+  const text = JSON.stringify([previousHash, at, actor, action, subject, canonical(details)]);
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** jsonb does not keep the order of keys, so the hash must not depend on it. */
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, inner]) => [key, canonical(inner)]);
+}
+
+/** Every mutation by a person, hash-chained: a row removed or changed afterwards breaks the chain at that place. */
+@Injectable()
+export class AuditLog {
+  constructor(
+    private readonly sql: ControlSql,
+    private readonly clock: Clock,
+  ) {}
+
+  async record(entry: AuditRecord): Promise<void> {
+    await this.sql.withTransaction(async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [CHAIN_LOCK]);
+      const last = await client.query<{ hash: string }>('SELECT hash FROM "AuditEntry" ORDER BY sequence DESC LIMIT 1');
+      const row = {
+        at: this.clock.now().toISOString(),
+        actor: entry.actor,
+        action: entry.action,
+        subject: entry.subject,
+        details: JSON.parse(JSON.stringify(entry.details ?? {})) as unknown,
+        previousHash: last.rows[0]?.hash ?? FIRST_HASH,
+      };
+      await client.query(
+        `INSERT INTO "AuditEntry" (at, actor, action, subject, details, "previousHash", hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+        [row.at, row.actor, row.action, row.subject, JSON.stringify(row.details), row.previousHash, hashOf(row)],
+      );
+    });
+  }
+
+  /** The sequence number of the first entry that does not follow from the ones before it, or undefined when all do. */
+  async firstBroken(): Promise<string | undefined> {
+    const { rows } = await this.sql.pool.query<Omit<ChainRow, 'at'> & { at: Date; sequence: string }>(
+      'SELECT sequence, at, actor, action, subject, details, "previousHash", hash FROM "AuditEntry" ORDER BY sequence',
+    );
+    let previousHash = FIRST_HASH;
+    for (const row of rows) {
+      const expected = hashOf({ ...row, at: row.at.toISOString(), previousHash });
+      if (row.previousHash !== previousHash || row.hash !== expected) return row.sequence;
+      previousHash = row.hash;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+import { Controller, Param, Req, Res } from '@nestjs/common';
+import type { User } from '@bpfleet/api';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Route, RouteBody, type BodyOf, type ResponseOf } from '../../http/route.js';
+import { notFound } from '../../platform/errors.js';
+import { AuditLog } from '../audit/index.js';
+import { CurrentUser, Public, SESSION_COOKIE } from './session.guard.js';
+import { SessionService } from './session.service.js';
+
+type TokenRow = Awaited<ReturnType<SessionService['listTokens']>>[number];
+
+@Controller()
+export class SessionController {
+  constructor(
+    private readonly sessions: SessionService,
+    private readonly audit: AuditLog,
+  ) {}
+
+  @Public()
+  @Route('login')
+  async login(
+    @RouteBody('login') body: BodyOf<'login'>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Req() request: FastifyRequest,
+  ): Promise<User> {
+    const { user, secret, expiresAt } = await this.sessions.login(body.username, body.password);
+    reply.setCookie(SESSION_COOKIE, secret, {
+      httpOnly: true,
+      sameSite: 'strict',
+      secure: request.protocol === 'https',
+      path: '/',
+      expires: expiresAt,
+    });
+    await this.audit.record({ actor: user.username, action: 'session.login', subject: user.username });
+    return user;
+  }
+
+  @Route('me')
+  me(@CurrentUser() user: User): User {
+    return user;
+  }
+
+  @Route('logout')
+  async logout(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+    const secret = request.cookies[SESSION_COOKIE];
+    if (secret) await this.sessions.logout(secret);
+    reply.clearCookie(SESSION_COOKIE, { path: '/' });
+    return {};
+  }
+
+  @Route('createApiToken')
+  async createApiToken(
+    @CurrentUser() user: User,
+    @RouteBody('createApiToken') body: BodyOf<'createApiToken'>,
+  ): Promise<ResponseOf<'createApiToken'>> {
+    const { row, secret } = await this.sessions.createToken(user, body);
+    await this.audit.record({
+      actor: user.username,
+      action: 'token.create',
+      subject: row.name,
+      details: { id: row.id },
+    });
+    return { ...tokenView(row), token: secret };
+  }
+
+  @Route('listApiTokens')
+  async listApiTokens(@CurrentUser() user: User): Promise<ResponseOf<'listApiTokens'>> {
+    return { items: (await this.sessions.listTokens(user)).map(tokenView) };
+  }
+
+  @Route('revokeApiToken')
+  async revokeApiToken(@CurrentUser() user: User, @Param('id') id: string) {
+    if (!(await this.sessions.revokeToken(user, id))) throw notFound('API token', id);
+    await this.audit.record({ actor: user.username, action: 'token.revoke', subject: id });
+    return {};
+  }
+}
+
+function tokenView(row: TokenRow) {
+  return {
+    id: row.id,
+    name: row.name,
+    role: row.role,
+    createdAt: row.createdAt.toISOString(),
+    expiresAt: row.expiresAt.toISOString(),
+    lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,76 @@
+import fastifyCookie from '@fastify/cookie';
+import fastifyStatic from '@fastify/static';
+import { Logger, type Type } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { resolve } from 'node:path';
+import type { ServerConfig } from '../config/config.js';
+import { ProblemFilter } from './problem.filter.js';
+import { contractValidation } from './validation.pipe.js';
+
+/** An object of 8 MiB in base64, sources and manifest beside it. */
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
+
+const CONTENT_SECURITY_POLICY =
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+
+/** Builds the application, not yet listening. Without the role `api` it serves nothing but its life cycle. */
+export async function createHttpApplication(
+  root: Type | DynamicModule,
+  config: ServerConfig,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ bodyLimit: BODY_BYTES_MAX, requestTimeout: 120_000 });
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new StderrLogger() });
+  app.useGlobalPipes(contractValidation());
+  app.useGlobalFilters(new ProblemFilter());
+  app.enableShutdownHooks();
+  await app.register(fastifyCookie as never);
+  if (config.webDir)
+    await app.register(fastifyStatic as never, { root: resolve(config.webDir), wildcard: false } as never);
+  addSecurityHeaders(app);
+  if (config.roles.includes('api')) addOpenApi(app);
+  return app;
+}
+
+function addSecurityHeaders(app: NestFastifyApplication): void {
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onSend', async (_request, reply, payload) => {
+      reply.header('x-content-type-options', 'nosniff');
+      reply.header('referrer-policy', 'no-referrer');
+      reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
+      return payload;
+    });
+}
+
+function addOpenApi(app: NestFastifyApplication): void {
+  const description = 'The same contract as libs/api: every schema here is the one that validates.';
+  const builder = new DocumentBuilder().setTitle('bpfleet').setDescription(description).setVersion('1').addBearerAuth();
+  SwaggerModule.setup('api/docs', app, () => SwaggerModule.createDocument(app, builder.build()));
+}
+
+/** Standard output carries the one line that says "ready"; everything else a server says goes to standard error, one JSON object a line. */
+export class StderrLogger extends Logger {
+  override log(message: unknown, context?: string): void {
+    write('info', message, context);
+  }
+  override warn(message: unknown, context?: string): void {
+    write('warn', message, context);
+  }
+  override error(message: unknown, ...rest: unknown[]): void {
+    write('error', message, rest.at(-1));
+  }
+  override debug(): void {}
+  override verbose(): void {}
+  override fatal(message: unknown, ...rest: unknown[]): void {
+    write('fatal', message, rest.at(-1));
+  }
+}
+
+function write(level: string, message: unknown, context: unknown): void {
+  const text = message instanceof Error ? (message.stack ?? message.message) : String(message);
+  process.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), level, context, message: text })}\n`);
+}

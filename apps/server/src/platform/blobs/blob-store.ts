@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import { digestOf } from '@bpfleet/trust';
+import { ControlSql } from '../sql/control-sql.js';
+
+/** Content by SHA-256, in Postgres, so that every replica has it. */
+@Injectable()
+export class BlobStore {
+  constructor(private readonly sql: ControlSql) {}
+
+  /** Stores the bytes once and returns their digest. */
+  async put(kind: string, bytes: Buffer): Promise<string> {
+    const digest = digestOf(bytes);
+    await this.sql.pool.query('INSERT INTO "Blob" (digest, kind, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
+      digest,
+      kind,
+      bytes,
+    ]);
+    return digest;
+  }
+
+  async get(digest: string): Promise<Buffer | undefined> {
+    const { rows } = await this.sql.pool.query<{ bytes: Buffer }>('SELECT bytes FROM "Blob" WHERE digest = $1', [
+      digest,
+    ]);
+    return rows[0]?.bytes;
+  }
+
+  /** At most `bytesMax` bytes from `offset` (both in bytes), cut in Postgres so that a chunk costs a chunk. */
+  async slice(
+    digest: string,
+    offset: number,
+    bytesMax: number,
+  ): Promise<{ totalBytes: number; bytes: Buffer } | undefined> {
+    const { rows } = await this.sql.pool.query<{ total: number; bytes: Buffer }>(
+      'SELECT length(bytes) AS total, substring(bytes FROM $2::int FOR $3::int) AS bytes FROM "Blob" WHERE digest = $1',
+      [digest, offset + 1, bytesMax],
+    );
+    const row = rows[0];
+    return row && { totalBytes: row.total, bytes: row.bytes };
+  }
+}

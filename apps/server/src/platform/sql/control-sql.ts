@@ -1,0 +1,36 @@
+import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import pg from 'pg';
+import { Config } from '../../config/config.js';
+
+/** Plain SQL on the control plane, for what Prisma has no words for: row locks, SKIP LOCKED, NOTIFY. */
+@Injectable()
+export class ControlSql implements OnModuleDestroy {
+  readonly pool: pg.Pool;
+
+  constructor(config: Config) {
+    this.pool = new pg.Pool({ connectionString: config.databaseUrl, max: 8 });
+    // An idle connection that Postgres cuts must not end the process; the next query takes a new one.
+    this.pool.on('error', (error) => new Logger('ControlSql').warn(`idle connection lost: ${error.message}`));
+  }
+
+  /** Commits what `fn` did, or rolls it back when it throws. */
+  async withTransaction<T>(fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('BEGIN');
+      const result = await fn(client);
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch((lost: Error) => (broken = lost));
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.pool.end();
+  }
+}
