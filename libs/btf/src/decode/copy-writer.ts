@@ -1,3 +1,5 @@
+import { isMappedIpv4, readText } from './values.js';
+
 /** Types of Postgres columns that {@link CopyWriter} can fill. */
 export type PgType =
   | 'bool'
@@ -15,6 +17,7 @@ export type PgType =
   | 'int4[]'
   | 'int8[]'
   | 'numeric[]'
+  | 'float4[]'
   | 'float8[]'
   | 'bool[]';
 
@@ -39,7 +42,6 @@ export class CopyWriter {
   position = 0;
   readonly #digits = new Uint16Array(NUMERIC_DIGITS_MAX);
   readonly #encoder = new TextEncoder();
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   constructor(initialBytes: number = INITIAL_BYTES) {
     this.bytes = new Uint8Array(initialBytes);
@@ -152,23 +154,21 @@ export class CopyWriter {
   }
 
   /** Text out of a char array: it ends at the first NUL, and invalid UTF-8 is replaced. */
-  textFromBytes(source: Uint8Array, start: number, end: number): void {
+  textFromView(source: DataView, start: number, end: number): void {
     this.reserve(4 + end - start);
-    const target = this.bytes;
+    const target = this.view;
     const from = this.position + 4;
-    let at = start;
     let to = from;
-    for (; at < end; at += 1, to += 1) {
-      const byte = source[at] as number;
+    for (let at = start; at < end; at += 1, to += 1) {
+      const byte = source.getUint8(at);
       if (byte === 0) break;
       if (byte >= 0x80) {
-        const nul = source.indexOf(0, at);
-        this.text(this.#decoder.decode(source.subarray(start, nul < 0 || nul > end ? end : nul)));
+        this.text(readText(source, start, end));
         return;
       }
-      target[to] = byte;
+      target.setUint8(to, byte);
     }
-    this.view.setInt32(this.position, to - from);
+    target.setInt32(this.position, to - from);
     this.position = to;
   }
 
@@ -177,14 +177,26 @@ export class CopyWriter {
     this.bytes.set(source, at);
   }
 
-  /** An address of 4 or 16 bytes, in network order. */
+  byteaFromView(source: DataView, start: number, end: number): void {
+    this.bytea(new Uint8Array(source.buffer, source.byteOffset + start, end - start));
+  }
+
+  /**
+   * An address of 4 or 16 bytes, in network order. IPv4 inside IPv6 (`::ffff:a.b.c.d`), as sockets that serve both
+   * families have it, becomes IPv4, so that one address is equal to itself in SQL.
+   */
   inet(address: Uint8Array): void {
-    const at = this.#field(4 + address.length);
-    this.bytes[at] = address.length === 4 ? INET_FAMILY_V4 : INET_FAMILY_V6;
-    this.bytes[at + 1] = address.length * 8;
+    const bytes = address.length === 16 && isMappedIpv4(address) ? address.subarray(12) : address;
+    const at = this.#field(4 + bytes.length);
+    this.bytes[at] = bytes.length === 4 ? INET_FAMILY_V4 : INET_FAMILY_V6;
+    this.bytes[at + 1] = bytes.length * 8;
     this.bytes[at + 2] = 0;
-    this.bytes[at + 3] = address.length;
-    this.bytes.set(address, at + 4);
+    this.bytes[at + 3] = bytes.length;
+    this.bytes.set(bytes, at + 4);
+  }
+
+  inetFromView(source: DataView, start: number, end: number): void {
+    this.inet(new Uint8Array(source.buffer, source.byteOffset + start, end - start));
   }
 
   /** Microseconds since 1970, UTC. */

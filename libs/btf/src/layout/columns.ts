@@ -29,10 +29,13 @@ export function columnsOf(btf: Btf, typeId: number, options: ColumnOptions = {})
   return walk.columns;
 }
 
-/** A whole type as one column: for map keys and values that are not structs. */
-export function columnOf(btf: Btf, typeId: number, name: string): Column {
+/**
+ * One type by itself as a column: map keys and values that are not structs, or a member (`bitfieldBits`, and whether an
+ * array of no elements reaches to the end of the record).
+ */
+export function columnOf(btf: Btf, typeId: number, name: string, bitfieldBits = 0, mayFlex = false): Column {
   const walk = new Walk(btf, btf.sizeOf(typeId) * 8, []);
-  walk.leaf(btf.resolve(typeId), { name, typeId, offsetBits: 0, bitfieldBits: 0 }, [name], 0, false);
+  walk.leaf(btf.resolve(typeId), { name, typeId, offsetBits: 0, bitfieldBits }, [name], 0, mayFlex);
   return walk.columns[0] as Column;
 }
 
@@ -47,7 +50,8 @@ class Walk {
   ) {}
 
   composite(type: CompositeType, path: readonly string[], baseBits: number, depth: number): void {
-    if (depth > DEPTH_MAX) throw new BtfError('BTF_LAYOUT', `${type.kind} ${type.name} is nested deeper than ${DEPTH_MAX}`);
+    if (depth > DEPTH_MAX)
+      throw new BtfError('BTF_LAYOUT', `${type.kind} ${type.name} is nested deeper than ${DEPTH_MAX}`);
     const members = type.kind === 'union' ? this.#chosenArms(type, path) : type.members;
     if (members === undefined) {
       const names = type.members.map((member) => member.name || '(unnamed)').join(', ');
@@ -87,7 +91,10 @@ class Walk {
     const element = this.btf.resolve(type.typeId);
     const bytes = this.btf.sizeOf(type.id);
     if (type.count === 0 && !isLast) {
-      this.#push(type, path, offsetBits, 0, { kind: 'opaque', reason: 'is an array of no elements, and not the last member' });
+      this.#push(type, path, offsetBits, 0, {
+        kind: 'opaque',
+        reason: 'is an array of no elements, and not the last member',
+      });
       return;
     }
     const flexible = type.count === 0;
@@ -149,12 +156,13 @@ function scalarKind(type: BtfType): Part {
   switch (type.kind) {
     case 'int':
       if (type.isBool) return { kind: 'bool' };
-      if (type.bytes > 8) return { kind: 'opaque', reason: `is an integer of ${type.bytes * 8} bits` };
+      if (!isWord(type.bytes)) return { kind: 'opaque', reason: `is an integer of ${type.bytes * 8} bits` };
       return { kind: type.signed ? 'int' : 'uint' };
     case 'ptr':
       return { kind: 'uint' };
     case 'enum':
     case 'enum64':
+      if (!isWord(type.bytes)) return { kind: 'opaque', reason: `is an enum of ${type.bytes} bytes` };
       return {
         kind: 'enum',
         signed: type.signed || type.values.some(({ value }) => value < 0n),
@@ -166,4 +174,8 @@ function scalarKind(type: BtfType): Part {
     default:
       return { kind: 'opaque', reason: `is a ${type.kind}` };
   }
+}
+
+function isWord(bytes: number): boolean {
+  return bytes === 1 || bytes === 2 || bytes === 4 || bytes === 8;
 }

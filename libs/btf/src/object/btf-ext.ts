@@ -124,5 +124,11 @@ function readRelocation(table: Table, at: number, section: string): Relocation {
   const kindNumber = u32(table, at + 12);
   const kind = RELOCATION_KINDS[kindNumber];
   if (kind === undefined) throw new BtfError('OBJECT_INVALID', `unknown CO-RE relocation kind ${kindNumber}`, at);
-  return { section, offset: u32(table, at), typeId: u32(table, at + 4), access: table.stringAt(u32(table, at + 8)), kind };
+  return {
+    section,
+    offset: u32(table, at),
+    typeId: u32(table, at + 4),
+    access: table.stringAt(u32(table, at + 8)),
+    kind,
+  };
 }

@@ -29,7 +29,9 @@ export function dataSectionsOf(elf: ElfFile): DataSection[] {
 
 function isData(section: ElfSection): boolean {
   const holdsBytes = section.type === SECTION_TYPE.progbits || section.type === SECTION_TYPE.nobits;
-  return holdsBytes && section.bytes > 0 && (section.flags & SECTION_FLAG.alloc) !== 0 && DATA_SECTION.test(section.name);
+  return (
+    holdsBytes && section.bytes > 0 && (section.flags & SECTION_FLAG.alloc) !== 0 && DATA_SECTION.test(section.name)
+  );
 }
 
 /**

@@ -102,7 +102,11 @@ class CallGraph {
       seen.add(code);
       placed.push({ first: end, code });
       end += code.instructionCount;
-      pending.push(...this.#calleesOf(code).filter((callee) => !seen.has(callee)).reverse());
+      pending.push(
+        ...this.#calleesOf(code)
+          .filter((callee) => !seen.has(callee))
+          .reverse(),
+      );
     }
     return placed;
   }

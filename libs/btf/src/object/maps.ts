@@ -68,7 +68,8 @@ function pointedType(btf: Btf, map: string, type: CompositeType, name: string): 
   const member = memberOf(type, name);
   if (member === undefined) return undefined;
   const pointer = btf.resolve(member.typeId);
-  if (pointer.kind !== 'ptr') throw new BtfError('OBJECT_INVALID', `map ${map}: declare ${name} with __type(${name}, …)`);
+  if (pointer.kind !== 'ptr')
+    throw new BtfError('OBJECT_INVALID', `map ${map}: declare ${name} with __type(${name}, …)`);
   return pointer.typeId;
 }
 
@@ -87,7 +88,8 @@ function innerOf(btf: Btf, map: string, type: CompositeType, depth: number): Map
   if (member === undefined) return undefined;
   const array = btf.resolve(member.typeId);
   const pointer = array.kind === 'array' ? btf.resolve(array.typeId) : undefined;
-  if (pointer?.kind !== 'ptr') throw new BtfError('OBJECT_INVALID', `map ${map}: declare values with __array(values, …)`);
+  if (pointer?.kind !== 'ptr')
+    throw new BtfError('OBJECT_INVALID', `map ${map}: declare values with __array(values, …)`);
   if (btf.resolve(pointer.typeId).kind !== 'struct') return undefined;
   if (depth >= INNER_DEPTH_MAX) throw new BtfError('OBJECT_INVALID', `map ${map} is nested more than once`);
   return mapOf(btf, `${map}.inner`, pointer.typeId, depth + 1);

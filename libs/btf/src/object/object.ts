@@ -37,7 +37,12 @@ export function readObject(bytes: Uint8Array): BpfObjectFile {
     license: licenseOf(elf),
     programs: functions
       .filter((code) => code.isProgram)
-      .map(({ name, section, offset, instructionCount }) => ({ name, section: section.name, offset, instructionCount })),
+      .map(({ name, section, offset, instructionCount }) => ({
+        name,
+        section: section.name,
+        offset,
+        instructionCount,
+      })),
     maps: mapsOf(btf),
     dataSections,
     globals: globalsOf(elf, btf, dataSections),
@@ -50,5 +55,7 @@ function licenseOf(elf: ElfFile): string {
   const section = elf.section('license');
   if (section === undefined) return '';
   const end = section.data.indexOf(0);
-  return new TextDecoder().decode(section.data.subarray(0, end < 0 ? LICENSE_BYTES_MAX : Math.min(end, LICENSE_BYTES_MAX)));
+  return new TextDecoder().decode(
+    section.data.subarray(0, end < 0 ? LICENSE_BYTES_MAX : Math.min(end, LICENSE_BYTES_MAX)),
+  );
 }

@@ -1,8 +1,9 @@
 import { BtfError } from '../error.js';
 import type { Btf } from './btf.js';
-import type { BtfType, CompositeType, EnumType } from './types.js';
+import type { BtfType, CompositeType, EnumType, ReferenceType } from './types.js';
 
 const DEPTH_MAX = 32;
+const QUALIFIERS: ReadonlySet<string> = new Set(['const', 'volatile', 'restrict', 'type_tag']);
 const PRINT_CHARS_MAX = 1024 * 1024;
 
 /** See {@link Btf.printC}. */
@@ -36,10 +37,14 @@ class Printer {
     }
   }
 
-  /** Builds a declarator inside out, as C reads: arrays and functions bind tighter than pointers. */
+  /**
+   * Builds a declarator inside out, as C reads: arrays and functions bind tighter than pointers. A qualified pointer carries
+   * the qualifier behind its star, everything else in front of the type's name.
+   */
   #declare(id: number, declarator: string, depth: number): string {
     let current = id;
     let text = declarator;
+    let qualifiers = '';
     for (let step = 0; step < DEPTH_MAX; step += 1) {
       const type = this.btf.typeById(current);
       switch (type.kind) {
@@ -56,7 +61,8 @@ class Printer {
         case 'const':
         case 'volatile':
         case 'restrict':
-          text = this.#qualify(type.kind, type.typeId, text);
+          if (this.#behindQualifiers(type.typeId) === 'ptr') text = join(type.kind, text);
+          else if (type.kind !== 'restrict') qualifiers += `${type.kind} `;
           current = type.typeId;
           break;
         case 'type_tag':
@@ -67,7 +73,7 @@ class Printer {
           current = type.returnTypeId;
           break;
         default:
-          return this.#bounded(join(this.#specifier(type, depth), text));
+          return this.#bounded(join(qualifiers + this.#specifier(type, depth), text));
       }
     }
     throw new BtfError('BTF_LAYOUT', `type ${id} is nested deeper than ${DEPTH_MAX}`);
@@ -76,8 +82,8 @@ class Printer {
   #behindQualifiers(id: number): BtfType['kind'] {
     let type = this.btf.typeById(id);
     for (let step = 0; step < DEPTH_MAX; step += 1) {
-      if (type.kind !== 'const' && type.kind !== 'volatile' && type.kind !== 'type_tag') break;
-      type = this.btf.typeById(type.typeId);
+      if (!QUALIFIERS.has(type.kind)) return type.kind;
+      type = this.btf.typeById((type as ReferenceType).typeId);
     }
     return type.kind;
   }
@@ -85,12 +91,6 @@ class Printer {
   #parameter(typeId: number, name: string, depth: number): string {
     if (depth >= DEPTH_MAX) throw new BtfError('BTF_LAYOUT', `a function type is nested deeper than ${DEPTH_MAX}`);
     return typeId === 0 ? '...' : this.#declare(typeId, name, depth + 1);
-  }
-
-  /** A qualified pointer carries the qualifier after its star; everything else carries it in front of the type's name. */
-  #qualify(qualifier: string, typeId: number, text: string): string {
-    if (qualifier === 'restrict' && this.btf.typeById(typeId).kind !== 'ptr') return text;
-    return join(qualifier, text);
   }
 
   #specifier(type: BtfType, depth: number): string {
