@@ -4,12 +4,20 @@ import { TrustError } from './errors.js';
 import { verifyWith, type PublicKey, type SigningKey } from './keys.js';
 
 /** DSSE envelope (https://github.com/secure-systems-lab/dsse, v1.0): the signature covers the payload's bytes and type. */
-const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/);
+// Canonical only: the unused bits before the padding must be zero, or two different envelopes would carry one signature.
+const base64 = z
+  .string()
+  .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, 'this is not canonical base64');
 const envelopeSchema = z.strictObject({
   payloadType: z.string().max(128),
   payload: base64,
   signatures: z
-    .array(z.strictObject({ keyid: z.string().regex(/^[0-9a-f]{64}$/), sig: base64.max(128) }))
+    .array(
+      z.strictObject({
+        keyid: z.string().regex(/^[0-9a-f]{64}$/),
+        sig: base64.refine((text) => text.length <= 128, 'the signature is too long'),
+      }),
+    )
     .min(1)
     .max(16),
 });
