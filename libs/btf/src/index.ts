@@ -21,6 +21,7 @@ export type {
   Parameter,
   ReferenceType,
   SectionVariable,
+  TypeOfKind,
   VariableType,
   VoidType,
 } from './types/types.js';

@@ -21,18 +21,7 @@ export function compileBpf(source: string, target: 'bpfel' | 'bpfeb' = 'bpfel'):
   const folder = mkdtempSync(join(tmpdir(), 'bpfleet-btf-'));
   try {
     writeFileSync(join(folder, 'test.bpf.c'), PREAMBLE + source);
-    const options = [
-      '-target',
-      target,
-      '-O2',
-      '-g',
-      '-Wno-everything',
-      '-fdebug-compilation-dir=/src',
-      '-c',
-      'test.bpf.c',
-      '-o',
-      'test.bpf.o',
-    ];
+    const options = ['-target', target, '-O2', '-g', '-Wno-everything', '-c', 'test.bpf.c', '-o', 'test.bpf.o'];
     execFileSync('clang', options, { cwd: folder, stdio: 'pipe' });
     return new Uint8Array(readFileSync(join(folder, 'test.bpf.o')));
   } finally {

@@ -2,7 +2,7 @@ import { BtfError } from '../error.js';
 import { printType } from './print.js';
 import { decodeRecord } from './record.js';
 import type { RawBtf } from './record.js';
-import type { BtfKind, BtfType } from './types.js';
+import type { BtfKind, BtfType, TypeOfKind } from './types.js';
 import { BTF_KINDS } from './types.js';
 
 /** Steps through typedefs, qualifiers and nested arrays before a chain counts as endless; the kernel's own limit is 32. */
@@ -55,9 +55,9 @@ export class Btf {
   }
 
   /** The first type of that kind and name, own types before the base's. */
-  findByName<K extends BtfKind>(kind: K, name: string): Extract<BtfType, { kind: K }> | undefined {
+  findByName<K extends BtfKind>(kind: K, name: string): TypeOfKind<K> | undefined {
     const id = this.idsByName(kind, name)[0];
-    return id === undefined ? undefined : (this.typeById(id) as Extract<BtfType, { kind: K }>);
+    return id === undefined ? undefined : (this.typeById(id) as TypeOfKind<K>);
   }
 
   /** All ids with that kind and name, own types before the base's. */

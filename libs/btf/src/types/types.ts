@@ -139,3 +139,5 @@ export type BtfType =
   | DataSectionType
   | FloatType
   | DeclTagType;
+
+export type TypeOfKind<K extends BtfKind> = BtfType & { readonly kind: K };
