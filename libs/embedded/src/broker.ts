@@ -193,7 +193,6 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
     messageBytesMax: RETAINED_MESSAGE_BYTES_MAX,
   });
   const gate = new Gate({ packetBytesMax, retained }, options.isRevoked ?? (() => false));
-  const broker = await createAedes(gate, log);
   const server = createServer({
     ...options.tls,
     requestCert: true,
@@ -203,6 +202,8 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
     // A resumed session is not verified again, so a revoked certificate could come back with its old ticket.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
+  // After the certificates were read: a broker object left behind by a bad one would keep its timers.
+  const broker = await createAedes(gate, log);
   server.maxConnections = options.connectionsMax ?? 6_000;
   server.on('secureConnection', (socket) => accept(socket, gate, broker, packetBytesMax, log));
   server.on('tlsClientError', (error, socket) => {

@@ -118,7 +118,8 @@ async function revocationList(authority: Authority, certificates: readonly TestC
     signingAlgorithm: ALGORITHM,
     signingKey: authority.keys.privateKey,
   });
-  return list.toString('pem');
+  // The library labels it `CRL`; RFC 7468 and OpenSSL read `X509 CRL`.
+  return list.toString('pem').replaceAll(' CRL-----', ' X509 CRL-----');
 }
 
 /** A certificate authority for one test: ECDSA P-256, everything in memory, nothing that expires while tests exist. */

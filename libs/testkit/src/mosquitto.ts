@@ -100,6 +100,7 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Mosquit
       if (/mosquitto version .* running/.test(line)) resolve();
     });
     child.once('error', reject);
+    void exited.then(() => rmSync(folder, { recursive: true, force: true }));
     void exited.then(() => reject(new Error(`mosquitto ended at its start: ${lines.slice(-3).join(' | ')}`)));
   });
   return {
@@ -110,7 +111,6 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Mosquit
     stop: async () => {
       child.kill('SIGTERM');
       await exited;
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
