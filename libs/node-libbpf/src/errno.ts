@@ -1,8 +1,9 @@
 import { constants } from 'node:os';
 import { native } from './native.js';
 
-// Numbers that Node does not name: the kernel's internal ENOTSUPP, which BPF lets escape, and libbpf's own (bpf/libbpf.h).
+// Numbers that Node does not name: what openPinned says of a pin of another kind, the kernel's internal ENOTSUPP, which BPF lets escape, and libbpf's own (bpf/libbpf.h).
 const beyondErrno: Record<number, string> = {
+  124: 'EMEDIUMTYPE',
   524: 'ENOTSUPP',
   4000: 'LIBBPF_LIBELF',
   4001: 'LIBBPF_FORMAT',

@@ -150,6 +150,11 @@ export class MapSpec {
     const operation = `reuse a map for ${this.name}`;
     if (!(map instanceof BpfMap)) throw argumentError(operation, 'expected a BpfMap');
     const object = opened(this.#spec, operation);
+    // libbpf takes over whatever the descriptor is, and the program would meet another map than it was compiled for.
+    if (map.type !== this.type || map.keyBytes !== this.keyBytes || map.valueBytes !== this.valueBytes) {
+      const found = `a ${map.type} map with keys of ${map.keyBytes} and values of ${map.valueBytes} bytes`;
+      throw argumentError(operation, `expected ${this.type}, ${this.keyBytes} and ${this.valueBytes}, not ${found}`);
+    }
     attempt('BPF_MAP', operation, () => object.reuseFd(this.#index, map.fd));
   }
 }
