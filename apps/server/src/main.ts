@@ -5,9 +5,10 @@ import { Logger } from '@nestjs/common';
 import { AppModule } from './app.module.js';
 import { BrokerRole } from './broker/broker-role.js';
 import { ConfigError, parseConfig, type ServerConfig } from './config/config.js';
-import { createHttpApplication, StderrLogger } from './http/http-server.js';
+import { createHttpApplication } from './http/http-server.js';
 import { BrokerLink, MqttLink } from './platform/mqtt/mqtt-link.js';
 import { migrate, readMigrations } from './platform/prisma/migrate.js';
+import { StderrLogger } from './platform/stderr-logger.js';
 
 const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 
@@ -16,7 +17,7 @@ function ready(facts: Record<string, unknown>): void {
 }
 
 async function runBroker(config: ServerConfig): Promise<void> {
-  const log = new StderrLogger('Broker');
+  const log = new StderrLogger();
   const broker = await BrokerRole.start(config, (message) => log.log(message, 'Broker'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void broker.stop().finally(() => process.exit(0)));
@@ -26,7 +27,7 @@ async function runBroker(config: ServerConfig): Promise<void> {
 
 async function runServer(config: ServerConfig): Promise<void> {
   const applied = await migrate(config.databaseUrl, readMigrations(join(repositoryDir, 'prisma/migrations')));
-  const app = await createHttpApplication(AppModule.forRoles(config), config);
+  const app = await createHttpApplication(AppModule.forRoles(config), config, new StderrLogger());
   if (applied.length > 0) new Logger('Server').log(`applied migrations: ${applied.join(', ')}`);
   // Handlers are subscribed while the modules start; only then is the connection made.
   await app.init();

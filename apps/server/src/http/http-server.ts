@@ -1,7 +1,5 @@
 import fastifyCookie from '@fastify/cookie';
-import fastifyStatic from '@fastify/static';
-import { Logger, type Type } from '@nestjs/common';
-import type { DynamicModule } from '@nestjs/common';
+import type { DynamicModule, LoggerService, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
@@ -20,9 +18,11 @@ const CONTENT_SECURITY_POLICY =
 export async function createHttpApplication(
   root: Type | DynamicModule,
   config: ServerConfig,
+  logger: LoggerService | false,
 ): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: BODY_BYTES_MAX, requestTimeout: 120_000 });
-  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger: new StderrLogger() });
+  // A live listener never ends by itself, so closing ends it; it reads everything again when it is back.
+  const adapter = new FastifyAdapter({ bodyLimit: BODY_BYTES_MAX, requestTimeout: 120_000, forceCloseConnections: true });
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger });
   app.useGlobalPipes(contractValidation());
   app.useGlobalFilters(new ProblemFilter());
   app.enableShutdownHooks();
@@ -30,7 +30,7 @@ export async function createHttpApplication(
   if (config.webDir)
     await app.register(fastifyStatic as never, { root: resolve(config.webDir), wildcard: false } as never);
   addSecurityHeaders(app);
-  if (config.roles.includes('api')) addOpenApi(app);
+  if (config.roles.includes('api')) addOpenApi(app, config.webDir !== undefined);
   return app;
 }
 
@@ -46,31 +46,9 @@ function addSecurityHeaders(app: NestFastifyApplication): void {
     });
 }
 
-function addOpenApi(app: NestFastifyApplication): void {
+/** The document at /api/docs-json always; its pages at /api/docs where pages are served at all. */
+function addOpenApi(app: NestFastifyApplication, ui: boolean): void {
   const description = 'The same contract as libs/api: every schema here is the one that validates.';
   const builder = new DocumentBuilder().setTitle('bpfleet').setDescription(description).setVersion('1').addBearerAuth();
-  SwaggerModule.setup('api/docs', app, () => SwaggerModule.createDocument(app, builder.build()));
-}
-
-/** Standard output carries the one line that says "ready"; everything else a server says goes to standard error, one JSON object a line. */
-export class StderrLogger extends Logger {
-  override log(message: unknown, context?: string): void {
-    write('info', message, context);
-  }
-  override warn(message: unknown, context?: string): void {
-    write('warn', message, context);
-  }
-  override error(message: unknown, ...rest: unknown[]): void {
-    write('error', message, rest.at(-1));
-  }
-  override debug(): void {}
-  override verbose(): void {}
-  override fatal(message: unknown, ...rest: unknown[]): void {
-    write('fatal', message, rest.at(-1));
-  }
-}
-
-function write(level: string, message: unknown, context: unknown): void {
-  const text = message instanceof Error ? (message.stack ?? message.message) : String(message);
-  process.stderr.write(`${JSON.stringify({ at: new Date().toISOString(), level, context, message: text })}\n`);
+  SwaggerModule.setup('api/docs', app, () => SwaggerModule.createDocument(app, builder.build()), { ui });
 }

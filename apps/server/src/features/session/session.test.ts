@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createClient } from '@bpfleet/api';
+import pg from 'pg';
+import { ADMIN_PASSWORD, logIn, startApp, type TestApp } from '../../../test/start-app.js';
+import { AuditLog } from '../audit/index.js';
+import { HealthModule } from '../health/index.js';
+import { LiveModule } from '../live/index.js';
+import { LiveBus } from '../../platform/live/live-bus.js';
+import { SessionModule } from './index.js';
+
+describe('log-in', () => {
+  let server: TestApp;
+  beforeAll(async () => {
+    server = await startApp([SessionModule, HealthModule, LiveModule]);
+  });
+  afterAll(() => server.stop());
+
+  it('gives a cookie that only the server can read, and takes it back at log-out', async () => {
+    const response = await fetch(`${server.url}/api/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ username: 'admin', password: ADMIN_PASSWORD }),
+    });
+    const header = response.headers.get('set-cookie') ?? '';
+    expect(header).toMatch(/HttpOnly/);
+    expect(header).toMatch(/SameSite=Strict/);
+    const cookie = header.split(';')[0] ?? '';
+    expect((await fetch(`${server.url}/api/session`, { headers: { cookie } })).status).toBe(200);
+    await fetch(`${server.url}/api/session`, { method: 'DELETE', headers: { cookie } });
+    expect((await fetch(`${server.url}/api/session`, { headers: { cookie } })).status).toBe(401);
+  });
+
+  it('says the same for a wrong name and a wrong password', async () => {
+    const wrong = await logIn(server.url, 'not the password');
+    expect(wrong).toMatchObject({ status: 401, body: { error: { code: 'LOGIN_FAILED' } } });
+    await expect(
+      server.anonymous.call('login', { body: { username: 'nobody', password: 'not the password' } }),
+    ).rejects.toMatchObject({ code: 'LOGIN_FAILED', message: 'the name or the password is wrong' });
+  });
+
+  it('is needed for everything but health', async () => {
+    await expect(server.anonymous.call('me', {})).rejects.toMatchObject({ status: 401, code: 'NOT_LOGGED_IN' });
+    await expect(server.anonymous.call('health', {})).resolves.toMatchObject({ database: true, broker: false });
+    expect((await fetch(`${server.url}/api/live`)).status).toBe(401);
+  });
+
+  it('with a cookie does not act for a page of another site', async () => {
+    const { cookie } = await logIn(server.url, ADMIN_PASSWORD);
+    const response = await fetch(`${server.url}/api/tokens`, {
+      method: 'POST',
+      headers: { cookie, origin: 'https://evil.example', 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'stolen' }),
+    });
+    expect(response.status).toBe(403);
+  });
+
+  it('names the field of a request that is wrong', async () => {
+    const admin = await server.admin();
+    await expect(admin.call('createApiToken', { body: { name: '', expiresInDays: 1 } })).rejects.toMatchObject({
+      status: 400,
+      code: 'REQUEST_INVALID',
+      message: expect.stringMatching(/^name: /),
+    });
+  });
+
+  it('gives tokens that work until they are revoked, and only with the rights of their owner', async () => {
+    const admin = await server.admin();
+    const created = await admin.call('createApiToken', { body: { name: 'ci', role: 'viewer' } });
+    const viewer = createClient({ baseUrl: server.url, token: created.token });
+    await expect(viewer.call('me', {})).resolves.toMatchObject({ username: 'admin', role: 'viewer' });
+    await expect(viewer.call('createApiToken', { body: { name: 'more', role: 'admin' } })).rejects.toMatchObject({
+      code: 'ROLE_TOO_LOW',
+    });
+    await admin.call('revokeApiToken', { path: { id: created.id } });
+    await expect(viewer.call('me', {})).rejects.toMatchObject({ status: 401 });
+  });
+
+  it('is in the audit log, whose chain shows a changed row', async () => {
+    const audit = server.app.get(AuditLog);
+    expect(await audit.firstBroken()).toBeUndefined();
+    const client = new pg.Client({ connectionString: server.databaseUrl });
+    await client.connect();
+    const { rows } = await client.query<{ sequence: string }>(
+      `UPDATE "AuditEntry" SET actor = 'somebody else' WHERE sequence = (SELECT min(sequence) + 1 FROM "AuditEntry") RETURNING sequence`,
+    );
+    await client.end();
+    expect(await audit.firstBroken()).toBe(rows[0]?.sequence);
+  });
+
+  it('serves the contract as OpenAPI', async () => {
+    const document = (await (await fetch(`${server.url}/api/docs-json`)).json()) as {
+      paths: Record<string, Record<string, { operationId: string; requestBody?: object }>>;
+    };
+    expect(document.paths['/api/session']?.post).toMatchObject({ operationId: 'login' });
+    expect(JSON.stringify(document.paths['/api/session']?.post?.requestBody)).toContain('password');
+  });
+
+  it('lets a browser follow what happens', async () => {
+    const { cookie } = await logIn(server.url, ADMIN_PASSWORD);
+    const response = await fetch(`${server.url}/api/live`, { headers: { cookie } });
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    await server.app.get(LiveBus).publish({ type: 'device', device: 'dabcdefgh12', online: true });
+    const { value } = await reader.read();
+    expect(Buffer.from(value ?? []).toString()).toBe(
+      'data: {"type":"device","device":"dabcdefgh12","online":true}\n\n',
+    );
+    await reader.cancel();
+  });
+});
