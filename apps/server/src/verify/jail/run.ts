@@ -24,7 +24,7 @@ export interface JailRun {
   stdin?: Buffer;
   /** An open file that becomes descriptor 3 of bubblewrap. */
   seccompFd?: number;
-  /** BPF maps of kernels before 5.11 count as locked memory. Needs root. */
+  /** Needs CAP_SYS_RESOURCE where the limit is lower. */
   unlimitedLockedMemory?: boolean;
 }
 
@@ -41,8 +41,8 @@ export interface JailResult {
 /** The descriptor by which bubblewrap finds the filter: the first after the standard three. */
 export const SECCOMP_FD = 3;
 
-// What bubblewrap prefixes to its own complaints; the command's never begin so.
-const BWRAP_COMPLAINT = /^bwrap: (.*)$/m;
+// What the two programs around the command begin their own complaints with.
+const COMPLAINT = /^(bwrap|prlimit): (.*)$/m;
 
 function prlimitArguments(run: JailRun): string[] {
   const { limits } = run;
@@ -110,9 +110,9 @@ export async function runInJail(run: JailRun): Promise<JailResult> {
     });
     child.on('close', (code, signal) => {
       clearTimeout(timer);
-      const complaint = BWRAP_COMPLAINT.exec(stderr().toString('utf8'));
+      const complaint = COMPLAINT.exec(stderr().toString('utf8'));
       if (complaint && code !== 0) {
-        reject(new JailError(`bubblewrap refused: ${complaint[1]}`, 'bubblewrap'));
+        reject(new JailError(`the jail was refused: ${complaint[0]}`, complaint[1] ?? ''));
         return;
       }
       const end = cut ?? (signal === null ? 'exited' : 'signalled');
