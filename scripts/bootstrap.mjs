@@ -1,0 +1,111 @@
+// Makes a fresh machine ready to build: checks Node and the system, installs Debian packages where it may, and the npm
+// packages of the lock file. It imports nothing but Node, because at its first run there is nothing else.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { missingRequirements } from './requirements.mjs';
+import { Refusal, runScript, say, seconds } from './say.mjs';
+
+export const repositoryDir = dirname(dirname(fileURLToPath(import.meta.url)));
+const NODE_MINIMUM = [20, 19];
+
+function checkPlatform() {
+  if (process.platform !== 'linux') throw new Refusal(`bpfleet needs Linux; this is ${process.platform}.`);
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = NODE_MINIMUM;
+  if (major < wantedMajor || (major === wantedMajor && minor < wantedMinor)) {
+    throw new Refusal(`bpfleet needs Node ${NODE_MINIMUM.join('.')} or newer; this is ${process.versions.node}.`);
+  }
+}
+
+/** How packages are installed from here, or undefined when that takes a person. */
+function installerPrefix() {
+  if (process.getuid?.() === 0) return [];
+  return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : undefined;
+}
+
+/**
+ * @param {string[]} prefix
+ * @param {string[]} args
+ */
+function apt(prefix, args) {
+  const command = [
+    ...prefix,
+    'env',
+    'DEBIAN_FRONTEND=noninteractive',
+    'apt-get',
+    '-q',
+    '-o',
+    'DPkg::Lock::Timeout=300',
+  ];
+  const [program = '', ...rest] = [...command, ...args];
+  // Its output is progress, so it goes where progress goes.
+  return spawnSync(program, rest, { stdio: ['ignore', 2, 2] }).status === 0;
+}
+
+/** @param {{ tests: boolean }} options */
+function installPackages(options) {
+  const missing = missingRequirements(options);
+  if (missing.length === 0) return;
+  const names = missing.map((one) => one.package);
+  const byHand = `sudo apt-get install --no-install-recommends ${names.join(' ')}`;
+  const needed = missing.filter((one) => !one.tests);
+  const hasApt = existsSync('/usr/bin/apt-get');
+  const prefix = hasApt ? installerPrefix() : undefined;
+  if (prefix) {
+    const started = Date.now();
+    say(`installing ${names.join(' ')}`);
+    const install = ['install', '-y', '--no-install-recommends', ...names];
+    // The package lists of a fresh container are empty, those of an old machine stale: both show as a failed install.
+    if (apt(prefix, install) || (apt(prefix, ['update']) && apt(prefix, install)))
+      say(`installed in ${seconds(started)}`);
+    if (missingRequirements(options).every((one) => one.tests)) return;
+    throw new Refusal(`the packages could not be installed; see above, then run: ${byHand}`);
+  }
+  if (needed.length > 0) {
+    const how = hasApt ? `run: ${byHand}` : `install what Debian calls ${names.join(' ')}`;
+    throw new Refusal(`some programs and libraries are missing, and installing them takes root; ${how}`);
+  }
+  say(`tests that need ${names.join(', ')} will be skipped; to run them: ${byHand}`);
+}
+
+/**
+ * Whether node_modules holds what the lock file says. npm keeps a record of what it installed; comparing the two takes
+ * milliseconds and is right even when somebody else ran npm in between.
+ */
+function hasNpmPackages() {
+  const record = join(repositoryDir, 'node_modules/.package-lock.json');
+  if (!existsSync(record)) return false;
+  const wanted = JSON.parse(readFileSync(join(repositoryDir, 'package-lock.json'), 'utf8')).packages;
+  const installed = JSON.parse(readFileSync(record, 'utf8')).packages;
+  return Object.entries(wanted).every(([path, entry]) => {
+    if (!path.includes('node_modules/')) return true;
+    const found = installed[path];
+    // Optional packages for another processor or system are in the lock file but not on the disk.
+    if (!found) return entry.optional === true || entry.devOptional === true || entry.peer === true;
+    return entry.link ? found.link === true : found.version === entry.version;
+  });
+}
+
+function installNpmPackages() {
+  if (hasNpmPackages()) return;
+  const started = Date.now();
+  say('installing npm packages (npm ci)');
+  // No package's install script runs: what they would do (fetch engines, make links) is done here, visibly, or not needed.
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const { status } = spawnSync('npm', args, { cwd: repositoryDir, stdio: ['ignore', 2, 2] });
+  if (status !== 0) throw new Refusal('npm ci failed; see above.');
+  say(`npm packages installed in ${seconds(started)}`);
+}
+
+/** @param {{ tests?: boolean }} [options] `tests`: also what only tests need. */
+export function bootstrap({ tests = false } = {}) {
+  checkPlatform();
+  installPackages({ tests });
+  installNpmPackages();
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  await runScript(() => bootstrap({ tests: process.argv.includes('--tests') }));
+}
