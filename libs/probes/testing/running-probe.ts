@@ -124,7 +124,7 @@ export class RunningProbe {
     }
   }
 
-  /** The records of one event that came since the last call, as the live tail shows them. */
+  /** The records of one event that came since the last call, as the live tail shows them, with the time of each as `timeNs`. */
   takeEvents(name: string): Record<string, unknown>[] {
     const event = this.manifest.events.find((candidate) => candidate.name === name);
     if (!event) throw new Error(`${this.manifest.name} has no event ${name}`);
@@ -137,7 +137,9 @@ export class RunningProbe {
     const events: Record<string, unknown>[] = [];
     for (let at = 0; at < bytes;) {
       const length = view.getUint32(at, true);
-      if (decoder.matches(view, at + 4, length)) events.push(decoder.toObject(view, at + 4, length));
+      if (decoder.matches(view, at + 4, length)) {
+        events.push({ ...decoder.toObject(view, at + 4, length), timeNs: decoder.timeNs(view, at + 4) });
+      }
       at = Math.ceil((at + 4 + length) / 8) * 8;
     }
     ring.commit(position);

@@ -49,7 +49,7 @@ describeWithKernel('trace_exec', ['bpf', 'btf', 'clang'], () => {
     it('stamps events in the order in which they happened', async () => {
       await start([]);
       await start([]);
-      const stamps = ours(probe.takeEvents('exec')).map((event) => BigInt(String(event['ts_ns'])));
+      const stamps = ours(probe.takeEvents('exec')).map((event) => event['timeNs'] as bigint);
       expect(stamps).toHaveLength(2);
       expect(stamps[1] as bigint).toBeGreaterThan(stamps[0] as bigint);
     });
