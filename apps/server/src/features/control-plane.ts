@@ -1,0 +1,11 @@
+import type { Type } from '@nestjs/common';
+import { ControlModule } from './control/index.js';
+import { DevicesApiModule } from './devices/index.js';
+import { EnrolmentApiModule } from './enrolment/index.js';
+import { RunsApiModule } from './runs/index.js';
+
+/** What the role api serves of the control plane. */
+export const apiModules: readonly Type[] = [DevicesApiModule, EnrolmentApiModule, RunsApiModule];
+
+/** What the role control does. */
+export const controlModules: readonly Type[] = [ControlModule];

@@ -1,0 +1,140 @@
+import { Injectable } from '@nestjs/common';
+import { digestOf, peekDocument, signDocument, type DesiredDocument, type DesiredEntry } from '@bpfleet/trust';
+import { downTopic } from '@bpfleet/wire';
+import type pg from 'pg';
+import { Clock } from '../../platform/clock.js';
+import { ServerKeys } from '../../platform/keys/server-keys.js';
+import { ControlSql } from '../../platform/sql/control-sql.js';
+import { mintRunId, RunTransitions } from '../runs/index.js';
+import { desired, type AssignmentIntent, type DebugIntent } from './desired.js';
+import { DesiredStore, type LockedDevice, type SignedDesired, type WantedRunRow } from './desired.store.js';
+import { IntentReader } from './intent-reader.js';
+import { canonical, planRuns, type RunPlan } from './plan-runs.js';
+import { notifyWork } from './queue/index.js';
+
+export interface DesiredState extends SignedDesired {
+  /** A new generation was written by this call. */
+  readonly changed: boolean;
+}
+
+/** A device claims a generation; beyond this it is not believed, since nothing could follow it. */
+export const GENERATION_MAX = 2_000_000_000;
+
+/** The only writer of generations: everything happens under the device's row lock, in one transaction. */
+@Injectable()
+export class DesiredWriter {
+  constructor(
+    private readonly sql: ControlSql,
+    private readonly clock: Clock,
+    private readonly keys: ServerKeys,
+    private readonly store: DesiredStore,
+    private readonly intents: IntentReader,
+    private readonly transitions: RunTransitions,
+  ) {}
+
+  /**
+   * Decides anew and, when the decision differs from the last signed document, signs the next generation. With `above`
+   * (a device holds something newer than this server: a restored backup) the next generation is above that, in any case.
+   * Undefined when there is no such device.
+   */
+  async refresh(deviceId: string, options: { readonly above?: number } = {}): Promise<DesiredState | undefined> {
+    return this.sql.withTransaction(async (client) => {
+      const device = await this.store.lockDevice(client, deviceId);
+      if (!device) return undefined;
+      const now = this.clock.now();
+      const wanted = await this.store.wantedRuns(client, deviceId);
+      const debug = await this.intents.debugOf(wanted);
+      const items = desired(device, { assignments: await this.assignments(client), debug }, now);
+      const plan = planRuns(items, wanted, now, mintRunId);
+      await this.store.setDue(client, deviceId, nextEnd(debug, now));
+      const held = heldBy(device);
+      const above = options.above ?? 0;
+      if (held && above < held.generation && canonical(held.entries) === canonical(plan.entries)) {
+        await this.settle(client, device, plan, wanted);
+        return { ...held, changed: false };
+      }
+      const signed = this.sign(device, plan.entries, Math.max(device.generation, above) + 1);
+      await this.store.save(client, deviceId, signed);
+      await this.settle(client, device, plan, wanted);
+      await this.send(client, deviceId, signed.envelope, now);
+      return { ...signed, changed: true };
+    });
+  }
+
+  /** The device has what was decided: runs that waited for it are offered now. */
+  async offer(deviceId: string): Promise<void> {
+    await this.sql.withTransaction(async (client) => {
+      const device = await this.store.lockDevice(client, deviceId);
+      if (!device) return;
+      for (const run of await this.store.wantedRuns(client, deviceId)) {
+        if (run.state !== 'PENDING' && run.state !== 'DEFERRED') continue;
+        const move = { id: run.id, deviceId, from: run.state, to: 'OFFERED', reason: 'the device asked' } as const;
+        await this.transitions.decide(client, move);
+      }
+    });
+  }
+
+  private assignments(client: pg.PoolClient): Promise<AssignmentIntent[]> {
+    return this.store.activeAssignments(client).then((rows) => this.intents.assignmentsOf(rows));
+  }
+
+  private sign(device: LockedDevice, entries: readonly DesiredEntry[], generation: number): SignedDesired {
+    const document: DesiredDocument = { type: 'desired', device: device.id, generation, entries: [...entries] };
+    const envelope = signDocument('desired', document, [this.keys.director]);
+    return { generation, envelope, digest: digestOf(envelope) };
+  }
+
+  private async settle(
+    client: pg.PoolClient,
+    device: LockedDevice,
+    plan: RunPlan,
+    wanted: readonly WantedRunRow[],
+  ): Promise<void> {
+    for (const { run, to, reason } of plan.retire) {
+      await this.transitions.decide(client, { id: run.id, deviceId: device.id, from: run.state, to, reason });
+      await this.store.dropRun(client, run.id);
+    }
+    for (const { id, intent } of plan.adopt) await this.store.adoptRun(client, id, intent);
+    for (const { id, item } of plan.create) {
+      const { kind, intent, release, params } = item;
+      const reason = 'the device matches the assignment';
+      await this.transitions.begin(client, {
+        id,
+        deviceId: device.id,
+        releaseId: release.id,
+        kind,
+        intent,
+        params,
+        endsAt: null,
+        reason,
+      });
+    }
+    const named = new Set(plan.entries.map(({ run }) => run));
+    const waiting = wanted.filter(({ id, state }) => state === 'PENDING' && named.has(id)).map(({ id }) => id);
+    for (const id of [...waiting, ...plan.create.map((run) => run.id)]) await this.offerOrDefer(client, device, id);
+  }
+
+  private async offerOrDefer(client: pg.PoolClient, device: LockedDevice, id: string): Promise<void> {
+    const move = device.online
+      ? ({ to: 'OFFERED', reason: 'sent to the device' } as const)
+      : ({ to: 'DEFERRED', reason: 'the device is offline; it gets this when it comes back' } as const);
+    await this.transitions.decide(client, { id, deviceId: device.id, from: 'PENDING', ...move });
+  }
+
+  private async send(client: pg.PoolClient, deviceId: string, envelope: Buffer, now: Date): Promise<void> {
+    await this.store.replaceOutbox(client, deviceId, downTopic(deviceId, { kind: 'desired' }), envelope, now);
+    await notifyWork(client, 'outbox');
+  }
+}
+
+function heldBy(device: LockedDevice): (SignedDesired & { entries: readonly DesiredEntry[] }) | undefined {
+  if (!device.envelope) return undefined;
+  const { entries, generation } = peekDocument('desired', device.envelope);
+  return { entries, generation, envelope: device.envelope, digest: digestOf(device.envelope) };
+}
+
+/** When the device's desired state changes by the passing of time alone. */
+function nextEnd(debug: readonly DebugIntent[], now: Date): Date | null {
+  const ends = debug.filter(({ over, endsAt }) => !over && endsAt > now).map(({ endsAt }) => endsAt.getTime());
+  return ends.length === 0 ? null : new Date(Math.min(...ends));
+}

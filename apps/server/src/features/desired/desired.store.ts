@@ -1,0 +1,102 @@
+import { Injectable } from '@nestjs/common';
+import type { ParamValue } from '@bpfleet/probe';
+import type pg from 'pg';
+import { runStateOf } from '../runs/index.js';
+import type { DesiredDevice } from './desired.js';
+import type { WantedRun } from './plan-runs.js';
+
+export interface LockedDevice extends DesiredDevice {
+  readonly online: boolean;
+  readonly generation: number;
+  readonly envelope: Buffer | null;
+}
+
+export interface AssignmentRow {
+  readonly id: string;
+  readonly releaseId: string;
+  readonly selector: string;
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly createdAt: Date;
+}
+
+export interface WantedRunRow extends WantedRun {
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly createdAt: Date;
+}
+
+export interface SignedDesired {
+  readonly generation: number;
+  readonly envelope: Buffer;
+  readonly digest: string;
+}
+
+/** Rows behind the desired state. Every method runs in the caller's transaction. */
+@Injectable()
+export class DesiredStore {
+  /** The device under its row lock; undefined when there is none. */
+  async lockDevice(client: pg.PoolClient, id: string): Promise<LockedDevice | undefined> {
+    const { rows } = await client.query<LockedDevice>(
+      `SELECT id, name, labels, status, online, facts, "desiredGeneration" AS generation, "desiredEnvelope" AS envelope
+       FROM "Device" WHERE id = $1 FOR UPDATE`,
+      [id],
+    );
+    return rows[0];
+  }
+
+  async activeAssignments(client: pg.PoolClient): Promise<AssignmentRow[]> {
+    const { rows } = await client.query<AssignmentRow>(
+      `SELECT id, "releaseId", selector, params, "createdAt" FROM "Assignment" WHERE state = 'active'`,
+    );
+    return rows;
+  }
+
+  async wantedRuns(client: pg.PoolClient, deviceId: string): Promise<WantedRunRow[]> {
+    const { rows } = await client.query<WantedRunRow & { state: string }>(
+      `SELECT r.id, r.kind, r.intent, r."releaseId", l.probe, r.params, r.state, r."createdAt", r."endsAt"
+       FROM "Run" r JOIN "Release" l ON l.id = r."releaseId"
+       WHERE r."deviceId" = $1 AND r.wanted ORDER BY r."createdAt", r.id`,
+      [deviceId],
+    );
+    return rows.map((row) => ({ ...row, state: runStateOf(row.state) }));
+  }
+
+  async save(client: pg.PoolClient, deviceId: string, signed: SignedDesired): Promise<void> {
+    await client.query(
+      `UPDATE "Device" SET "desiredGeneration" = $2, "desiredEnvelope" = $3, "desiredDigest" = $4 WHERE id = $1`,
+      [deviceId, signed.generation, signed.envelope, signed.digest],
+    );
+  }
+
+  async setDue(client: pg.PoolClient, deviceId: string, at: Date | null): Promise<void> {
+    await client.query('UPDATE "Device" SET "desiredDueAt" = $2 WHERE id = $1', [deviceId, at]);
+  }
+
+  async adoptRun(client: pg.PoolClient, id: string, intent: string): Promise<void> {
+    await client.query('UPDATE "Run" SET intent = $2 WHERE id = $1', [id, intent]);
+  }
+
+  async dropRun(client: pg.PoolClient, id: string): Promise<void> {
+    await client.query('UPDATE "Run" SET wanted = false WHERE id = $1', [id]);
+  }
+
+  /** Waits behind nobody: older messages for the same topic are dropped unless they are being sent right now. */
+  async replaceOutbox(
+    client: pg.PoolClient,
+    deviceId: string,
+    topic: string,
+    payload: Buffer,
+    at: Date,
+  ): Promise<void> {
+    await client.query(
+      `DELETE FROM "Outbox" WHERE id IN
+         (SELECT id FROM "Outbox" WHERE "deviceId" = $1 AND topic = $2 FOR UPDATE SKIP LOCKED)`,
+      [deviceId, topic],
+    );
+    await client.query('INSERT INTO "Outbox" ("deviceId", topic, payload, "createdAt") VALUES ($1, $2, $3, $4)', [
+      deviceId,
+      topic,
+      payload,
+      at,
+    ]);
+  }
+}

@@ -1,0 +1,115 @@
+import type { ParamValue } from '@bpfleet/probe';
+import type { DesiredEntry } from '@bpfleet/trust';
+import { selects, type Selector, type SelectorSubject } from '../assignments/selector/index.js';
+
+/**
+ * The one place that decides what a device should run (DESIGN §8): a pure function of the device, why something should
+ * run on it, and the time. Nothing else in the server makes entries of a desired state.
+ */
+
+/** What a signed release says, as far as deciding needs it. */
+export interface DesiredRelease {
+  readonly id: string;
+  readonly digest: string;
+  readonly probe: string;
+  readonly version: string;
+  readonly budget: DesiredEntry['budget'];
+}
+
+export interface AssignmentIntent {
+  readonly id: string;
+  readonly release: DesiredRelease;
+  readonly selector: Selector;
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly createdAt: Date;
+}
+
+/** A debug run: its row exists before it is decided on, because a person is waiting for its id. */
+export interface DebugIntent {
+  readonly run: string;
+  readonly release: DesiredRelease;
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly createdAt: Date;
+  readonly endsAt: Date;
+  /** Already over, by the device's word or a person's. */
+  readonly over: boolean;
+}
+
+export interface DesiredDevice extends SelectorSubject {
+  readonly status: 'active' | 'revoked' | 'decommissioned';
+}
+
+/** An entry before it has a run. `run` is set for a debug run only. */
+export interface DesiredItem {
+  readonly kind: 'assignment' | 'debug';
+  readonly intent: string;
+  readonly run: string | undefined;
+  readonly release: DesiredRelease;
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly leaseSeconds: number;
+  readonly endsAfterSeconds: number | undefined;
+}
+
+export const ASSIGNMENT_LEASE_SECONDS = 14 * 86_400;
+export const DEBUG_LEASE_SECONDS = 600;
+/** libs/trust allows 64 entries; debug has room of its own, so that a full device can still be debugged. */
+export const ASSIGNMENT_ENTRIES_MAX = 48;
+export const DEBUG_ENTRIES_MAX = 8;
+
+/**
+ * Entries in a fixed order (by probe, then debug by age), so that equal decisions make equal documents. One entry per
+ * probe: the newest assignment that selects the device. Debug runs stand beside them, in a slot of their own.
+ */
+export function desired(
+  device: DesiredDevice,
+  intents: { readonly assignments: readonly AssignmentIntent[]; readonly debug: readonly DebugIntent[] },
+  now: Date,
+): DesiredItem[] {
+  if (device.status !== 'active') return [];
+  return [...assignedTo(device, intents.assignments), ...debuggedOn(intents.debug, now)];
+}
+
+function assignedTo(device: DesiredDevice, assignments: readonly AssignmentIntent[]): DesiredItem[] {
+  const winners = new Map<string, AssignmentIntent>();
+  for (const assignment of [...assignments].sort(newestFirst)) {
+    const { probe } = assignment.release;
+    if (!winners.has(probe) && selects(assignment.selector, device)) winners.set(probe, assignment);
+  }
+  return [...winners.values()]
+    .sort((a, b) => compareText(a.release.probe, b.release.probe))
+    .slice(0, ASSIGNMENT_ENTRIES_MAX)
+    .map(({ id, release, params }) => ({
+      kind: 'assignment',
+      intent: id,
+      run: undefined,
+      release,
+      params,
+      leaseSeconds: ASSIGNMENT_LEASE_SECONDS,
+      endsAfterSeconds: undefined,
+    }));
+}
+
+function debuggedOn(debug: readonly DebugIntent[], now: Date): DesiredItem[] {
+  return debug
+    .filter(({ over, endsAt }) => !over && endsAt > now)
+    .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || compareText(a.run, b.run))
+    .slice(0, DEBUG_ENTRIES_MAX)
+    .map(({ run, release, params, createdAt, endsAt }) => ({
+      kind: 'debug',
+      intent: run,
+      run,
+      release,
+      params,
+      leaseSeconds: DEBUG_LEASE_SECONDS,
+      endsAfterSeconds: Math.max(1, Math.round((endsAt.getTime() - createdAt.getTime()) / 1000)),
+    }));
+}
+
+/** Ties are broken by id, so that two replicas decide alike. */
+function newestFirst(a: AssignmentIntent, b: AssignmentIntent): number {
+  return b.createdAt.getTime() - a.createdAt.getTime() || compareText(b.id, a.id);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,4 @@
+export { DEBUG_ENTRIES_MAX } from './desired.js';
+export { DesiredModule } from './desired.module.js';
+export { DesiredWriter, GENERATION_MAX, type DesiredState } from './desired-writer.js';
+export { Pump } from './pump.js';

@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common';
+import { DesiredQueueModule } from '../desired/queue/index.js';
+import { RunsModule } from '../runs/index.js';
+import { DevicesController } from './devices.controller.js';
+import { Devices } from './devices.service.js';
+import { Presence } from './presence.service.js';
+import { ReportedState } from './reported.service.js';
+
+@Module({
+  imports: [RunsModule, DesiredQueueModule],
+  providers: [Devices, Presence, ReportedState],
+  exports: [Devices, Presence, ReportedState],
+})
+export class DevicesModule {}
+
+@Module({ imports: [DevicesModule], controllers: [DevicesController] })
+export class DevicesApiModule {}

@@ -1,0 +1,143 @@
+import { Injectable } from '@nestjs/common';
+import type { Device } from '@bpfleet/api';
+import type { BodyOf, QueryOf, ResponseOf } from '../../http/route.js';
+import { DomainError, notFound } from '../../platform/errors.js';
+import { LiveBus } from '../../platform/live/live-bus.js';
+import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { ControlSql } from '../../platform/sql/control-sql.js';
+import {
+  parseSelector,
+  SelectorError,
+  selects,
+  type Selector,
+  type SelectorFacts,
+} from '../assignments/selector/index.js';
+import { DesiredQueue } from '../desired/queue/index.js';
+import { Runs } from '../runs/index.js';
+import { deviceView, type DeviceRow } from './device.view.js';
+import { cleanText } from './hostile-text.js';
+
+/** Selectors are evaluated over rows in memory; a larger fleet than this needs them in SQL. */
+export const SELECTED_DEVICES_MAX = 50_000;
+
+/** A device as selectors and previews see it. */
+export interface SelectedDevice {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly facts: (SelectorFacts & { readonly kernelBuildId: string | null }) | null;
+}
+
+const visible = {
+  id: true,
+  name: true,
+  labels: true,
+  online: true,
+  status: true,
+  lastSeenAt: true,
+  enrolledAt: true,
+  facts: true,
+  desiredGeneration: true,
+  reportedGeneration: true,
+  refused: true,
+  agent: true,
+} as const;
+
+@Injectable()
+export class Devices {
+  constructor(
+    private readonly prisma: PrismaService,
+    private readonly sql: ControlSql,
+    private readonly live: LiveBus,
+    private readonly runs: Runs,
+    private readonly queue: DesiredQueue,
+  ) {}
+
+  /** By name. `selector` is over all devices that are active; without one every device is listed. */
+  async list(query: QueryOf<'listDevices'>): Promise<ResponseOf<'listDevices'>> {
+    const selected = query.selector === undefined ? undefined : await this.select(readSelector(query.selector));
+    const within = selected && { id: { in: selected.map(({ id }) => id) } };
+    const cursor = query.cursor === undefined ? undefined : await this.cursorAt(query.cursor);
+    const after = cursor && { OR: [{ name: { gt: cursor.name } }, { name: cursor.name, id: { gt: cursor.id } }] };
+    const [total, rows] = await Promise.all([
+      selected ? selected.length : this.prisma.device.count(),
+      this.prisma.device.findMany({
+        where: { AND: [within ?? {}, after ?? {}] },
+        select: visible,
+        orderBy: [{ name: 'asc' }, { id: 'asc' }],
+        take: query.limit + 1,
+      }),
+    ]);
+    const page = rows.slice(0, query.limit);
+    const more = rows.length > query.limit;
+    return { items: await this.views(page), nextCursor: more ? (page.at(-1)?.id ?? null) : null, total };
+  }
+
+  async get(id: string): Promise<Device> {
+    const row = await this.prisma.device.findUnique({ where: { id }, select: visible });
+    if (!row) throw notFound('device', id);
+    return (await this.views([row]))[0] as Device;
+  }
+
+  /** Name and labels are a person's; new labels may change what the device should run. */
+  async update(id: string, change: BodyOf<'updateDevice'>): Promise<Device> {
+    const name = change.name === undefined ? undefined : cleanText(change.name);
+    if (name === '')
+      throw new DomainError(422, 'DEVICE_NAME_EMPTY', 'the name holds no visible character; give another');
+    await this.sql.withTransaction(async (client) => {
+      const { rows } = await client.query<{ online: boolean }>(
+        `UPDATE "Device" SET name = COALESCE($2, name), labels = COALESCE($3, labels) WHERE id = $1 RETURNING online`,
+        [id, name ?? null, change.labels ? JSON.stringify(cleanLabels(change.labels)) : null],
+      );
+      const row = rows[0];
+      if (!row) throw notFound('device', id);
+      await this.queue.due(client, [id]);
+      await this.live.publish({ type: 'device', device: id, online: row.online }, client);
+    });
+    return this.get(id);
+  }
+
+  /** Active devices that the selector is known to match, by id. */
+  async select(selector: Selector): Promise<SelectedDevice[]> {
+    const { rows } = await this.sql.pool.query<SelectedDevice>(
+      `SELECT id, name, labels, facts FROM "Device" WHERE status = 'active' ORDER BY id LIMIT $1`,
+      [SELECTED_DEVICES_MAX],
+    );
+    return rows.filter((device) => selects(selector, device));
+  }
+
+  /** Throws DEVICE_UNKNOWN (404), or DEVICE_INACTIVE (409) for one that was revoked or taken out of service. */
+  async requireActive(id: string): Promise<void> {
+    const row = await this.prisma.device.findUnique({ where: { id }, select: { status: true } });
+    if (!row) throw notFound('device', id);
+    if (row.status !== 'active') {
+      throw new DomainError(409, 'DEVICE_INACTIVE', `device ${id} is ${row.status}: nothing can run on it`);
+    }
+  }
+
+  private async cursorAt(id: string): Promise<{ id: string; name: string }> {
+    const row = await this.prisma.device.findUnique({ where: { id }, select: { id: true, name: true } });
+    if (!row) throw new DomainError(400, 'CURSOR_INVALID', 'this cursor is of no device any more; list from the start');
+    return row;
+  }
+
+  private async views(rows: readonly DeviceRow[]): Promise<Device[]> {
+    const counts = await this.runs.countsOfDevices(rows.map(({ id }) => id));
+    return rows.map((row) => deviceView(row, counts.get(row.id)));
+  }
+}
+
+/** Throws SELECTOR_INVALID (422) with the column in its details. */
+export function readSelector(text: string): Selector {
+  try {
+    return parseSelector(text);
+  } catch (error) {
+    if (!(error instanceof SelectorError)) throw error;
+    const { code, message, column } = error;
+    throw new DomainError(422, code, `the selector cannot be read: ${message}`, { column });
+  }
+}
+
+export function cleanLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, cleanText(value)]));
+}

@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+import { EnrolRate } from './enrol-rate.js';
+import { Enrolment } from './enrol.service.js';
+import { EnrolmentController } from './enrolment.controller.js';
+import { EnrolmentTokens } from './tokens.service.js';
+
+@Module({
+  providers: [EnrolmentTokens, Enrolment, EnrolRate],
+  controllers: [EnrolmentController],
+})
+export class EnrolmentApiModule {}

@@ -1,0 +1,1 @@
+export { EnrolmentApiModule } from './enrolment.module.js';

@@ -1,0 +1,96 @@
+import { Injectable } from '@nestjs/common';
+import type { Run } from '@bpfleet/api';
+import type { QueryOf, ResponseOf } from '../../http/route.js';
+import { notFound } from '../../platform/errors.js';
+import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { attachedStates, failedStates, finalStates } from './run-machine.js';
+import { runView, transitionView } from './run.view.js';
+
+const HISTORY_MAX = 500;
+const names = {
+  device: { select: { name: true } },
+  release: { select: { probe: true, version: true } },
+} as const;
+
+export interface RunCounts {
+  readonly attached: number;
+  readonly failed: number;
+  readonly total: number;
+}
+
+/** Reads runs: for the API, and as counts for the features that show them beside something else. */
+@Injectable()
+export class Runs {
+  constructor(private readonly prisma: PrismaService) {}
+
+  async list(query: QueryOf<'listRuns'>): Promise<Run[]> {
+    const { live } = query;
+    const rows = await this.prisma.run.findMany({
+      where: {
+        ...(query.device === undefined ? {} : { deviceId: query.device }),
+        ...(query.release === undefined ? {} : { releaseId: query.release }),
+        ...(query.kind === undefined ? {} : { kind: query.kind }),
+        ...(live === undefined
+          ? {}
+          : { state: live === 'true' ? { notIn: [...finalStates] } : { in: [...finalStates] } }),
+      },
+      include: names,
+      orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+      take: query.limit,
+    });
+    return rows.map(runView);
+  }
+
+  async get(id: string): Promise<ResponseOf<'getRun'>> {
+    const row = await this.prisma.run.findUnique({
+      where: { id },
+      include: { ...names, transitions: { orderBy: { id: 'asc' }, take: HISTORY_MAX } },
+    });
+    if (!row) throw notFound('run', id);
+    return { ...runView(row), history: row.transitions.map(transitionView) };
+  }
+
+  /** Of what each device should run now. Devices without runs are absent. */
+  async countsOfDevices(deviceIds: readonly string[]): Promise<Map<string, RunCounts>> {
+    const groups = await this.prisma.run.groupBy({
+      by: ['deviceId', 'state'],
+      where: { deviceId: { in: [...deviceIds] }, wanted: true },
+      _count: { _all: true },
+    });
+    const counts = new Map<string, RunCounts>();
+    for (const { deviceId, state, _count } of groups) {
+      const before = counts.get(deviceId) ?? { attached: 0, failed: 0, total: 0 };
+      counts.set(deviceId, {
+        attached: before.attached + ((attachedStates as string[]).includes(state) ? _count._all : 0),
+        failed: before.failed + ((failedStates as string[]).includes(state) ? _count._all : 0),
+        total: before.total + _count._all,
+      });
+    }
+    return counts;
+  }
+
+  /** Runs by state, for each intent (an assignment's id): all that it ever made. */
+  async statesOfIntents(intents: readonly string[]): Promise<Map<string, Record<string, number>>> {
+    const groups = await this.prisma.run.groupBy({
+      by: ['intent', 'state'],
+      where: { intent: { in: [...intents] } },
+      _count: { _all: true },
+    });
+    const states = new Map<string, Record<string, number>>();
+    for (const { intent, state, _count } of groups) {
+      states.set(intent, { ...states.get(intent), [state]: _count._all });
+    }
+    return states;
+  }
+
+  /** How many runs of each probe are in a kernel now. */
+  async attachedByProbe(): Promise<Map<string, number>> {
+    const rows = await this.prisma.run.findMany({
+      where: { wanted: true, state: { in: [...attachedStates] } },
+      select: { release: { select: { probe: true } } },
+    });
+    const counts = new Map<string, number>();
+    for (const { release } of rows) counts.set(release.probe, (counts.get(release.probe) ?? 0) + 1);
+    return counts;
+  }
+}
