@@ -1,4 +1,5 @@
 export { CopyWriter } from '@bpfleet/btf';
+export { checkManifest } from './manifest/check.js';
 export { ManifestError, ParamError } from './manifest/error.js';
 export type { ManifestIssue } from './manifest/error.js';
 export { parseBytes } from './manifest/bytes.js';
@@ -15,6 +16,19 @@ export type {
   ProbeManifest,
   ProfileManifest,
 } from './manifest/schema.js';
+export { attachOptions, resolveParams } from './params/params.js';
+export { globalImages } from './params/images.js';
+export { FIXED_COLUMNS, eventColumns } from './events/event.js';
+export { eventDecoder } from './events/decoder.js';
+export { slotFor } from './metrics/buckets.js';
+export { bucketBounds, metricReader } from './metrics/reader.js';
+export { profileReader } from './profiles/profile.js';
+export { mapMemoryBytes } from './plan/memory.js';
+export type { Machine, MapMemory } from './plan/memory.js';
+export { telemetryPlan } from './plan/telemetry.js';
+export { addressText } from './names/address.js';
+export { ERRNO_NAMES } from './names/errno.js';
+export { syscallName } from './names/syscalls.js';
 export type {
   AttachOptions,
   EventColumn,

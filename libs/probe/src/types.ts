@@ -25,6 +25,8 @@ export interface TelemetryPlan {
     readonly valueBytes: number;
     readonly maxEntries: number;
   }[];
+  /** The per-CPU array whose u64 at index 0 counts failed reservations; without it drops are unknown. */
+  readonly drops?: string;
   /** Stack trace maps, read beside the snapshot that refers to them. */
   readonly stacks: readonly { readonly map: string; readonly valueBytes: number; readonly maxEntries: number }[];
 }
@@ -87,6 +89,8 @@ export interface MetricReader {
   readonly keyBytes: number;
   /** Bytes of one entry in `values`: for per-CPU maps all slots together. */
   readonly valueStrideBytes: number;
+  /** Upper bounds of a histogram's buckets, exclusive, in the metric's unit; empty for counters and gauges. */
+  readonly bounds: readonly number[];
   /** @throws BtfError RECORD_SHORT when the buffers hold fewer than `count` entries */
   read(keys: Uint8Array, values: Uint8Array, count: number): SeriesPoint[];
 }

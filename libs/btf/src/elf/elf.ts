@@ -87,7 +87,12 @@ class ElfReader {
   readonly littleEndian: boolean;
   readonly #decoder = new TextDecoder();
 
-  constructor(readonly bytes: Uint8Array) {
+  readonly bytes: Uint8Array;
+
+  constructor(input: Uint8Array) {
+    // A Buffer's slice() shares memory where a Uint8Array's copies: inside this library there are only the latter.
+    const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
+    this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.byteLength < 16 || this.view.getUint32(0) !== 0x7f454c46) {
       throw new BtfError('ELF_INVALID', 'not an ELF file', 0);

@@ -21,7 +21,7 @@ export function dataSectionsOf(elf: ElfFile): DataSection[] {
     if (!isData(section)) continue;
     total += section.bytes;
     if (total > DATA_BYTES_MAX) throw new BtfError('BTF_LIMIT', `more than ${DATA_BYTES_MAX} bytes of global data`);
-    const image = section.type === SECTION_TYPE.nobits ? new Uint8Array(section.bytes) : section.data.slice();
+    const image = section.type === SECTION_TYPE.nobits ? new Uint8Array(section.bytes) : new Uint8Array(section.data);
     sections.push({ name: section.name, bytes: section.bytes, readOnly: section.name.startsWith('.rodata'), image });
   }
   return sections;

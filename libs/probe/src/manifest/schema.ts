@@ -122,9 +122,9 @@ const metricSchema = z
     message: 'must be given for a histogram, and only for one',
   })
   .refine((m) => m.sum === undefined || m.type === 'histogram', { path: ['sum'], message: 'belongs to a histogram' })
-  .refine((m) => !m.name.endsWith('_seconds') || ['ns', 'us', 'ms', 's'].includes(m.unit ?? ''), {
+  .refine((m) => !/_seconds(_total)?$/.test(m.name) || ['ns', 'us', 'ms', 's'].includes(m.unit ?? ''), {
     path: ['unit'],
-    message: 'must be ns, us, ms or s, because the name ends in _seconds',
+    message: 'must be ns, us, ms or s, because the name says seconds',
   });
 
 const eventSchema = z.strictObject({
