@@ -5,7 +5,7 @@ import { parseElf } from './elf/elf.js';
 import { BtfError } from './error.js';
 import { columnsOf } from './layout/columns.js';
 import { readObject } from './object/object.js';
-import { compileBpf, randomFrom } from './testing/compile.js';
+import { compileBpf, randomFrom } from '../test/compile-bpf.js';
 import { parseBtf } from './types/parse.js';
 
 const KIND = { int: 1, ptr: 2, array: 3, struct: 4, union: 5, typedef: 8, const: 10, func_proto: 13 } as const;

@@ -1,4 +1,6 @@
-export { CopyWriter } from '@bpfleet/btf';
+// The agent and the CLI know BTF only through this library.
+export { BtfError, CopyWriter, readObject } from '@bpfleet/btf';
+export type { BpfObjectFile, MapDefinition, ProgramDefinition } from '@bpfleet/btf';
 export { checkManifest } from './manifest/check.js';
 export { ManifestError, ParamError } from './manifest/error.js';
 export type { ManifestIssue } from './manifest/error.js';

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { columnsOf } from '../layout/columns.js';
 import { readObject } from '../object/object.js';
-import { compileBpf } from '../testing/compile.js';
+import { compileBpf } from '../../test/compile-bpf.js';
 import type { Btf } from '../types/btf.js';
 import { copyEncoder, pgTypeOf } from './copy-encoder.js';
 import { CopyWriter } from './copy-writer.js';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { compileBpf, PREAMBLE_LINES } from '../testing/compile.js';
+import { compileBpf, PREAMBLE_LINES } from '../../test/compile-bpf.js';
 import { readObject } from './object.js';
 import type { BpfObjectFile } from './types.js';
 

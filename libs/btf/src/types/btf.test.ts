@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { MAP_TYPE_NAMES } from '../object/map-types.js';
 import { readObject } from '../object/object.js';
-import { compileBpf } from '../testing/compile.js';
+import { compileBpf } from '../../test/compile-bpf.js';
 import type { Btf } from './btf.js';
 import { parseBtf } from './parse.js';
 
