@@ -1,0 +1,95 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { machine, release } from 'node:os';
+import type { KernelReport } from './report.js';
+
+const noteGnuBuildId = 3;
+// Bits of CapEff (linux/capability.h).
+const capSysAdmin = 21n;
+const capBpf = 39n;
+
+/** What decides a verdict, about the kernel that this process runs on. */
+export function describeKernel(): KernelReport {
+  return {
+    release: release(),
+    arch: machine(),
+    buildId: readBuildId('/sys/kernel/notes'),
+    btf: existsSync('/sys/kernel/btf/vmlinux'),
+    jit: readText('/proc/sys/net/core/bpf_jit_enable'),
+    lsm: readText('/sys/kernel/security/lsm'),
+  };
+}
+
+/** Whether this process may load programs at all: CAP_BPF, or CAP_SYS_ADMIN as before 5.8. */
+export function mayLoadPrograms(): boolean {
+  const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText('/proc/self/status') ?? '')?.[1];
+  // Where /proc is missing, trying tells more than guessing.
+  if (hex === undefined) return true;
+  const effective = BigInt(`0x${hex}`);
+  return ((effective >> capBpf) & 1n) === 1n || ((effective >> capSysAdmin) & 1n) === 1n;
+}
+
+/** A sentence about why a section's hook is not on this kernel, or undefined: it is, or only attaching would tell. */
+export function missingHook(section: string): string | undefined {
+  const tracepoint = /^(?:tracepoint|tp)\/([^/]+)\/([^/]+)$/.exec(section);
+  if (tracepoint !== null) {
+    const events = tracefsEvents();
+    if (events === undefined || existsSync(`${events}/${tracepoint[1]}/${tracepoint[2]}`)) return undefined;
+    return `this kernel has no tracepoint ${tracepoint[1]}:${tracepoint[2]}`;
+  }
+  const eventSources = '/sys/bus/event_source/devices';
+  if (
+    /^k(?:ret)?probe(?:\.multi)?\//.test(section) &&
+    existsSync(eventSources) &&
+    !existsSync(`${eventSources}/kprobe`)
+  ) {
+    return 'this kernel has no kprobes (CONFIG_KPROBES)';
+  }
+  return undefined;
+}
+
+function tracefsEvents(): string | undefined {
+  for (const root of ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events']) {
+    try {
+      if (readdirSync(root).length > 0) return root;
+    } catch {
+      // Not mounted there, or not for us.
+    }
+  }
+  return undefined;
+}
+
+/** The GNU build id among the ELF notes of a file; null where there is none. */
+export function readBuildId(path: string): string | null {
+  try {
+    return findBuildId(readFileSync(path));
+  } catch {
+    return null;
+  }
+}
+
+/** Notes are u32 name size, u32 descriptor size, u32 type, then both padded to 4 bytes, in the byte order of the machine. */
+export function findBuildId(notes: Buffer): string | null {
+  const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
+  for (let offset = 0; offset + 12 <= notes.length;) {
+    const nameBytes = notes.readUInt32LE(offset);
+    const descriptorBytes = notes.readUInt32LE(offset + 4);
+    const type = notes.readUInt32LE(offset + 8);
+    const descriptor = offset + 12 + padded(nameBytes);
+    if (descriptor + descriptorBytes > notes.length) return null;
+    const name = notes.toString('latin1', offset + 12, offset + 12 + nameBytes);
+    if (type === noteGnuBuildId && name === 'GNU\0') {
+      return notes.toString('hex', descriptor, descriptor + descriptorBytes);
+    }
+    offset = descriptor + padded(descriptorBytes);
+  }
+  return null;
+}
+
+/** A small file without the white space around it; null where it cannot be read. */
+export function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,196 @@
+import type { BpfMap, BpfObject, ObjectSpec, ProgramSpec } from '@bpfleet/node-libbpf';
+import { LibbpfError, openObject, probeFeatures, VerifierError } from '@bpfleet/node-libbpf';
+import { describeKernel, mayLoadPrograms, missingHook, readText } from './kernel.js';
+import type { KernelReport, MapReport, ProgramReport, VerifierReport } from './report.js';
+import type { VerifierRequest } from './request.js';
+import { BadRequestError } from './request.js';
+
+const logLevelStats = 4;
+
+/**
+ * Loads the object on this kernel. When it is refused as a whole, each program is loaded alone, so that every program has a
+ * verdict of its own. Throws BadRequestError when the request does not fit its object.
+ */
+export function verify(request: VerifierRequest): VerifierReport {
+  const spec = openAsAsked(request, logLevelStats);
+  const programs = spec.programs.map(describeProgram);
+  const maps: MapReport[] = spec.maps.map(({ name, type }) => ({ name, type }));
+  const kernel = describeKernel();
+  if (!mayLoadPrograms()) {
+    spec.close();
+    const reason = 'the verifier runs without CAP_BPF and CAP_SYS_ADMIN';
+    return { kernel, verdict: 'unable', reason, loadMs: 0, programs: programs.map(skip), maps };
+  }
+  const started = performance.now();
+  const outcome = tryLoad(spec);
+  const loadMs = Math.round((performance.now() - started) * 1000) / 1000;
+  if (outcome instanceof LibbpfError) {
+    if (isMachineRefusal(outcome)) {
+      const reason = `this machine lets the verifier load nothing: ${outcome.message}`;
+      return { kernel, verdict: 'unable', reason, loadMs, programs: programs.map(skip), maps };
+    }
+    const judged = programs.map((program) => judgeAlone(request, program));
+    return { kernel: withJit(kernel, judged), ...conclude(judged, outcome), loadMs, programs: judged, maps };
+  }
+  const judged = programs.map((program) => describeLoaded(program, outcome));
+  const loadedMaps = outcome.maps.map(describeMap);
+  outcome.close();
+  return {
+    kernel: withJit(kernel, judged),
+    ...conclude(judged, undefined),
+    loadMs,
+    programs: judged,
+    maps: loadedMaps,
+  };
+}
+
+/** The sysctl exists only in the first network namespace; whether programs became machine code is seen everywhere. */
+function withJit(kernel: KernelReport, programs: readonly ProgramReport[]): KernelReport {
+  const loaded = programs.find((program) => program.jitedBytes !== undefined);
+  if (kernel.jit !== null || loaded === undefined) return kernel;
+  return { ...kernel, jit: loaded.jitedBytes === 0 ? '0' : '1' };
+}
+
+/** Opens the object and applies the request's globals and choice of programs. Pins are taken away: nothing is pinned. */
+function openAsAsked(request: VerifierRequest, verifierLogLevel: 0 | 4): ObjectSpec {
+  let spec: ObjectSpec;
+  try {
+    spec = openObject(request.object, { logBytesMax: request.logBytesMax, verifierLogLevel });
+  } catch (error) {
+    if (error instanceof LibbpfError) throw new BadRequestError('OBJECT_INVALID', error.message);
+    throw error;
+  }
+  for (const map of spec.maps) if (map.pinPath !== undefined) map.pinPath = undefined;
+  for (const [name, value] of request.globals) {
+    const map = findNamed('map', spec.maps, name);
+    const current = map.initialValue;
+    if (current?.length !== value.length) {
+      const expected =
+        current === undefined ? 'has no initial value' : `takes ${current.length} bytes, not ${value.length}`;
+      throw new BadRequestError('GLOBALS_INVALID', `map ${name} ${expected}`);
+    }
+    map.initialValue = value;
+  }
+  for (const [name, autoload] of request.autoload) findNamed('program', spec.programs, name).autoload = autoload;
+  return spec;
+}
+
+function findNamed<Named extends { name: string }>(kind: string, list: readonly Named[], name: string): Named {
+  const found = list.find((entry) => entry.name === name);
+  if (found !== undefined) return found;
+  const existing = list.map((entry) => entry.name).join(', ');
+  throw new BadRequestError('UNKNOWN_NAME', `no ${kind} ${name}; there are ${existing || 'none'}`);
+}
+
+function tryLoad(spec: ObjectSpec): BpfObject | LibbpfError {
+  try {
+    return spec.load();
+  } catch (error) {
+    if (error instanceof LibbpfError) return error;
+    throw error;
+  }
+}
+
+/** EPERM where even the simplest map cannot be made: a user namespace, lockdown, or a seccomp filter. */
+function isMachineRefusal(error: LibbpfError): boolean {
+  return error.errnoName === 'EPERM' && probeFeatures().mapTypes.array !== true;
+}
+
+type Described = Omit<ProgramReport, 'verdict'> & { autoload: boolean };
+
+function describeProgram({ name, section, type, instructionCount, autoload }: ProgramSpec): Described {
+  return { name, section, type, instructionCount, autoload };
+}
+
+function skip({ autoload: _, ...program }: Described): ProgramReport {
+  return { ...program, verdict: 'skipped' };
+}
+
+/** The verdict about one program of an object that was refused as a whole. */
+function judgeAlone(request: VerifierRequest, program: Described): ProgramReport {
+  if (!program.autoload) return skip(program);
+  const withStats = loadAlone(request, program, logLevelStats);
+  if (!(withStats instanceof LibbpfError)) {
+    const report = describeLoaded(program, withStats);
+    withStats.close();
+    return report;
+  }
+  // With statistics asked for there is no log of the refusal; without, libbpf loads once more for it.
+  const refused = loadAlone(request, program, 0);
+  if (refused instanceof LibbpfError) return describeRefusal(program, refused);
+  const report = describeLoaded(program, refused);
+  refused.close();
+  return report;
+}
+
+function loadAlone(request: VerifierRequest, program: Described, logLevel: 0 | 4): BpfObject | LibbpfError {
+  const spec = openAsAsked(request, logLevel);
+  for (const other of spec.programs) other.autoload = other.name === program.name;
+  return tryLoad(spec);
+}
+
+function describeLoaded(program: Described, object: BpfObject): ProgramReport {
+  if (!program.autoload) return skip(program);
+  const { autoload: _, ...facts } = program;
+  const info = object.program(program.name).info();
+  const stackDepthBytes = parseStackDepth(object.verifierLog(program.name));
+  const missing = missingHook(program.section);
+  return {
+    ...facts,
+    verdict: missing === undefined ? 'accepted' : 'unsupported',
+    ...(missing === undefined ? {} : { log: missing }),
+    verifiedInstructions: info.verifiedInsns,
+    ...(stackDepthBytes === undefined ? {} : { stackDepthBytes }),
+    jitedBytes: info.jitedBytes,
+  };
+}
+
+/** `stack depth 64+0+16`: the program and each of its subprograms. */
+export function parseStackDepth(log: string): number | undefined {
+  const depths = /^stack depth (\d+(?:\+\d+)*)/m.exec(log)?.[1];
+  return depths?.split('+').reduce((sum, depth) => sum + Number(depth), 0);
+}
+
+function describeRefusal(program: Described, error: LibbpfError): ProgramReport {
+  const { autoload: _, ...facts } = program;
+  const log = error instanceof VerifierError && error.log !== '' ? error.log : error.message;
+  const errno = error.errno === 0 ? {} : { errno: error.errno, errnoName: error.errnoName };
+  return { ...facts, verdict: isUnsupported(program, error) ? 'unsupported' : 'refused', ...errno, log };
+}
+
+/** Whether the kernel, and not the program, is the reason. */
+export function isUnsupported(program: { type: string }, error: LibbpfError): boolean {
+  if (!(error instanceof VerifierError)) {
+    // The hook of a tp_btf, fentry or lsm program is looked up in the kernel's BTF before the load.
+    return /failed to find kernel BTF type ID|kernel BTF is missing|vmlinux BTF is not found/.test(error.message);
+  }
+  // A verifier that wrote something has judged the program.
+  if (error.log.trim() !== '') return false;
+  if (error.errnoName === 'EOPNOTSUPP' || error.errnoName === 'ENOTSUPP' || error.errnoName === 'EPERM') return true;
+  return error.errnoName === 'EINVAL' && probeFeatures().programTypes[program.type] === false;
+}
+
+function describeMap(map: BpfMap): MapReport {
+  const bytes = readMapMemory(map.fd);
+  return { name: map.name, type: map.type, ...(bytes === undefined ? {} : { bytes }) };
+}
+
+function readMapMemory(fd: number): number | undefined {
+  const memory = /^memlock:\s*(\d+)$/m.exec(readText(`/proc/self/fdinfo/${fd}`) ?? '')?.[1];
+  return memory === undefined ? undefined : Number(memory);
+}
+
+function conclude(
+  programs: readonly ProgramReport[],
+  whole: LibbpfError | undefined,
+): Pick<VerifierReport, 'verdict' | 'reason'> {
+  if (programs.some((program) => program.verdict === 'refused')) return { verdict: 'refused' };
+  const unsupported = programs.filter((program) => program.verdict === 'unsupported');
+  if (unsupported.length > 0) {
+    const names = unsupported.map((program) => `${program.name} (${program.section})`).join(', ');
+    return { verdict: 'unable', reason: `this kernel does not support ${names}` };
+  }
+  // Each program loads alone and still the object does not: a map, or programs that need each other.
+  if (whole !== undefined) return { verdict: 'refused', reason: whole.message };
+  return { verdict: 'accepted' };
+}
