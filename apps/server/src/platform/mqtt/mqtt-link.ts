@@ -106,8 +106,6 @@ export class BrokerLink extends MqttLink {
     if (client !== this.client) return;
     this.client = undefined;
     this.ready = false;
-    client.removeAllListeners();
-    client.on('error', () => undefined);
     client.end(true);
     if (this.closed) return;
     const bound = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.attempt++, 10));
@@ -133,7 +131,7 @@ export class BrokerLink extends MqttLink {
     try {
       await client.publishAsync(topic, Buffer.from(payload), { qos });
     } catch (error) {
-      // onClosed ends the client, and mqtt.js then rejects what it still held.
+      // onClosed ends the client, and ending it is what makes mqtt.js settle what it still holds.
       throw new BrokerOfflineError(`the broker did not take it: ${(error as Error).message}`);
     }
   }
