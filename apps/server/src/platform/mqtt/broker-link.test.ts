@@ -63,10 +63,8 @@ describe('BrokerLink', () => {
     await expect(sender.publish('bpfleet/1/dabcdefgh12/up/birth', Buffer.from('lost'))).rejects.toMatchObject({
       code: 'BROKER_OFFLINE',
     });
-    let again = 0;
-    const backUp = new Promise<void>((resolve) => {
-      for (const link of [sender, receiver]) link.onConnect(() => ++again === 2 && resolve());
-    });
+    while (sender.connected || receiver.connected) await new Promise((resolve) => setImmediate(resolve));
+    const backUp = Promise.all([connected(sender), connected(receiver)]);
     broker = await startBroker();
     await backUp;
     arrived = new Promise<void>((resolve) => (wake = resolve));
