@@ -27,6 +27,26 @@ void Release(OpenLink& link, bool keepAttached) {
   link.keeps.reset();
 }
 
+// Link types that came after this libbpf, by their number in the kernel (enum bpf_link_type).
+std::string LinkTypeName(uint32_t type) {
+  const char* known = libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(type));
+  if (known != nullptr) return known;
+  switch (type) {
+    case 10:
+      return "netfilter";
+    case 11:
+      return "tcx";
+    case 12:
+      return "uprobe_multi";
+    case 13:
+      return "netkit";
+    case 14:
+      return "sockmap";
+    default:
+      return "type_" + std::to_string(type);
+  }
+}
+
 class NativeLink : public Napi::ObjectWrap<NativeLink> {
  public:
   static Napi::Function Define(Napi::Env env) {
@@ -65,10 +85,9 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
     memset(&facts, 0, sizeof(facts));
     uint32_t bytes = sizeof(facts);
     if (bpf_obj_get_info_by_fd(Fd(), &facts, &bytes) != 0) return Failure(env, errno);
-    const char* type = libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(facts.type));
     Napi::Object result = Napi::Object::New(env);
     result["id"] = Napi::Number::New(env, facts.id);
-    result["type"] = Napi::String::New(env, type != nullptr ? std::string(type) : "type_" + std::to_string(facts.type));
+    result["type"] = Napi::String::New(env, LinkTypeName(facts.type));
     result["programId"] = Napi::Number::New(env, facts.prog_id);
     return result;
   }

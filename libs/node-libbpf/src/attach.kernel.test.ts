@@ -102,6 +102,13 @@ onKernel('attach [needs root]', () => {
     expect(object.program('drop_xdp').testRun({ data: Buffer.alloc(100) }).returnValue).toBe(1);
   });
 
+  it('raw_tp: runs on given arguments without being attached', () => {
+    const context = Buffer.alloc(16);
+    context.writeBigUInt64LE(getuidNumbers[process.arch] ?? 0n, 8);
+    expect(object.program('on_raw_tp').testRun({ context }).returnValue).toBe(0);
+    expect(count('raw_tp')).toBe(1);
+  });
+
   it('xdp and tcx: see packets of a real interface, and swap programs in place', async () => {
     const near = `nlb${process.pid % 100000}a`;
     const far = `nlb${process.pid % 100000}b`;
@@ -120,7 +127,7 @@ onKernel('attach [needs root]', () => {
       expect(xdp.type).toBe('xdp');
       await eventually(send, () => count('xdp') > 0);
       const tcx = keep(object.program('on_tcx').attachTcx(ifindex, 'ingress'));
-      expect(tcx.info().programId).toBe(object.program('on_tcx').id);
+      expect(tcx.info()).toEqual({ id: tcx.id, type: 'tcx', programId: object.program('on_tcx').id });
       await eventually(send, () => count('tcx') > 0);
 
       xdp.update(object.program('drop_xdp'));

@@ -195,7 +195,7 @@ export class ObjectSpec {
     native.takeLog();
     const result = object.load(this.#logLevel, this.#logBytesMax);
     this.#spec.native = undefined;
-    if (result.error >= 0) return new BpfObject(object, this.programs, this.maps, result.logs);
+    if (result.error >= 0) return this.#wrap(object, result.logs);
     object.close();
     const lines = takeLibbpfLines();
     // The line that libbpf prints for the one program at which it stopped.
@@ -203,6 +203,15 @@ export class ObjectSpec {
     if (refused === undefined) throw new LibbpfError('BPF_LOAD', 'load', -result.error, lines);
     const log = this.#logLevel === 0 ? result.log : (result.logs[refused] ?? '');
     throw new VerifierError(refused, -result.error, log, lines);
+  }
+
+  #wrap(object: NativeObject, logs: Record<string, string>): BpfObject {
+    try {
+      return new BpfObject(object, this.programs, this.maps, logs);
+    } catch (error) {
+      object.close();
+      throw error;
+    }
   }
 
   /** Closes the object without loading it. Idempotent; nothing to do after load(). */

@@ -34,7 +34,10 @@ export interface TestRunOptions {
   data?: Buffer;
   /** The context, for program types that take one (raw_tp: an array of u64 arguments; syscall: the struct). */
   context?: Buffer;
-  /** One run costs about 20 ms of RCU waiting; repeat inside one call instead of calling often. */
+  /**
+   * How often, inside one call, which costs about 20 ms of RCU waiting. 0, as when left out, is once; raw_tp and syscall
+   * programs take nothing else.
+   */
   repeat?: number;
 }
 
@@ -204,7 +207,7 @@ export class Program {
   testRun(options: TestRunOptions): TestRunResult {
     const operation = `test run ${this.name}`;
     const handle = this.#opened(operation);
-    const repeat = requireInteger(operation, 'repeat', options.repeat ?? 1, 1, 0x7fff_ffff);
+    const repeat = requireInteger(operation, 'repeat', options.repeat ?? 0, 0, 0x7fff_ffff);
     if (options.data !== undefined) requireBuffer(operation, 'data', options.data);
     if (options.context !== undefined) requireBuffer(operation, 'context', options.context);
     const dataBytes = options.data?.length ?? 0;

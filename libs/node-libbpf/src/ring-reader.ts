@@ -54,7 +54,9 @@ export class RingReader {
     requireBuffer(operation, 'target', target);
     const error = ring.drain(target, this.#result);
     if (error < 0) throw new LibbpfError('BPF_RING', operation, -error);
-    const [bytes = 0n, records = 0n, position = 0n, waitingBytes = 0n] = this.#result;
+    const result = this.#result;
+    const records = result[1] ?? 0n;
+    const waitingBytes = result[3] ?? 0n;
     if (records === 0n && waitingBytes > 0n) {
       throw new LibbpfError(
         'BPF_RING',
@@ -63,7 +65,12 @@ export class RingReader {
         `a record needs ${waitingBytes} bytes, the target has ${target.length}`,
       );
     }
-    return { bytes: Number(bytes), records: Number(records), position, more: waitingBytes > 0n };
+    return {
+      bytes: Number(result[0]),
+      records: Number(records),
+      position: result[2] ?? 0n,
+      more: waitingBytes > 0n,
+    };
   }
 
   /** Frees the ring up to a position that drain() returned. Throws BPF_RING (ERANGE) for any that was not drained. */
