@@ -1,0 +1,28 @@
+import type { DataFolder } from './data-folder.js';
+import type { Fleet } from './bring-up.js';
+
+export interface Announced {
+  readonly fleet: Fleet;
+  readonly data: DataFolder;
+  readonly runsAttached: number;
+  readonly passwordWorks: boolean;
+  /** How to start an agent elsewhere, or here with more privilege. */
+  readonly enrolCommand: string | undefined;
+}
+
+/** The block printed when everything is up: where to look, how to get in, where things are. */
+export function announcement({ fleet, data, runsAttached, passwordWorks, enrolCommand }: Announced): string {
+  const rows: [string, string][] = [
+    ['Web app', fleet.url],
+    ['User', 'admin'],
+    ['Password', passwordWorks ? `${data.password}   (first use; change it)` : '(the one you chose)'],
+    ['API', `${fleet.url}/api/docs`],
+  ];
+  if (fleet.device) rows.push(['Device', `this machine is ${fleet.device}, ${runsAttached} probes attached`]);
+  rows.push(['Data', data.root], ['Logs', data.log]);
+  const lines = ['', '  bpfleet is up', '', ...rows.map(([name, value]) => `  ${name.padEnd(9)} ${value}`)];
+  if (fleet.noAgent) lines.push('', `  ${fleet.noAgent}`);
+  if (fleet.noAgent && enrolCommand) lines.push(`  To start one: ${enrolCommand}`);
+  for (const problem of fleet.onboarding.problems) lines.push('', `  ${problem}`);
+  return [...lines, '', '  Ctrl-C stops everything.', '', ''].join('\n');
+}

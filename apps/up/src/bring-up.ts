@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import { freePort, isPortFree } from '@bpfleet/embedded';
+import { ManagedProcess } from './managed-process.js';
+import type { ProcessEvents, ProcessSpec } from './managed-process.js';
+import { enrolThisMachine, publishBuiltInProbes } from './onboarding.js';
+import type { Onboarding } from './onboarding.js';
+import type { UpOptions } from './options.js';
+import { agentProcess, choosePorts, publicUrl, serverProcesses } from './plan.js';
+import type { Place } from './plan.js';
+import type { DataFolder } from './data-folder.js';
+import { PostgresService } from './postgres-service.js';
+import type { ServiceStack } from './services.js';
+import { openSession } from './session.js';
+import type { Session } from './session.js';
+import { readMachineFacts, whyNoAgent } from './this-machine.js';
+
+export interface BringUp {
+  readonly options: UpOptions;
+  readonly repositoryDir: string;
+  readonly data: DataFolder;
+  readonly services: ServiceStack;
+  readonly events: ProcessEvents;
+}
+
+export interface Fleet {
+  readonly url: string;
+  readonly session: Session | undefined;
+  /** This machine's device id, or why it has no agent. */
+  readonly device: string | undefined;
+  readonly noAgent: string | undefined;
+  readonly onboarding: Onboarding;
+}
+
+async function startProcess(to: BringUp, spec: ProcessSpec): Promise<void> {
+  const managed = new ManagedProcess(spec, to.events);
+  to.services.push({ name: spec.name, stop: () => managed.stop() });
+  to.events.say(`starting ${spec.name}`);
+  await managed.start();
+}
+
+async function startPostgres(to: BringUp, port: number): Promise<string> {
+  const logFile = join(to.data.log, 'postgres.log');
+  const options = { dataDir: to.data.postgres, port, database: 'bpfleet', logFile };
+  // A throw-away database need not survive a power cut, and a check is quicker without waiting for the disk.
+  const postgres = new PostgresService({ ...options, durable: to.options.dataDir !== undefined }, to.events);
+  to.services.push(postgres);
+  to.events.say('starting PostgreSQL');
+  return postgres.start();
+}
+
+const NO_SESSION =
+  'The admin password was changed, so this start could neither enrol this machine nor publish probes; do both in the web app.';
+
+/**
+ * Brings one machine's fleet up, in the order in which one part needs another. What was started is on the stack when
+ * anything fails or a stop is asked for in between.
+ */
+export async function bringUp(to: BringUp): Promise<Fleet> {
+  const { options, data } = to;
+  const wanted = { http: options.httpPort, mqtt: options.mqttPort, postgres: options.postgresPort };
+  const ports = await choosePorts(wanted, { isFree: isPortFree, free: freePort });
+  const place: Place = { repositoryDir: to.repositoryDir, data, ports };
+  const url = publicUrl(ports);
+  const databaseUrl = await startPostgres(to, ports.postgres);
+  for (const spec of serverProcesses(place, databaseUrl)) await startProcess(to, spec);
+  const session = await openSession(url, data);
+  if (!session)
+    return { url, session, device: undefined, noAgent: NO_SESSION, onboarding: { releases: [], problems: [] } };
+  const noAgent = options.agent ? whyNoAgent(readMachineFacts()) : 'No agent was asked for (--no-agent).';
+  let device: string | undefined;
+  if (noAgent === undefined) {
+    device = await enrolThisMachine(place, session.client);
+    await startProcess(to, agentProcess(place));
+  }
+  const onboarding = await publishBuiltInProbes(place, session, to.events.say);
+  return { url, session, device, noAgent, onboarding };
+}

@@ -1,0 +1,109 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { ApiClient, Release } from '@bpfleet/api';
+import type { Place } from './plan.js';
+import { publicUrl } from './plan.js';
+import { Refusal } from './refusal.js';
+import { runOnce } from './run-once.js';
+import type { Session } from './session.js';
+
+const ENROL_TIMEOUT_MS = 60_000;
+const PUBLISH_TIMEOUT_MS = 120_000;
+
+export interface BuiltInProbe {
+  readonly name: string;
+  readonly version: string;
+  readonly folder: string;
+}
+
+/** The device this machine is, if it enrolled before. */
+export function enrolledDevice(agentDir: string): string | undefined {
+  const file = join(agentDir, 'identity/device.json');
+  if (!existsSync(file)) return undefined;
+  return (JSON.parse(readFileSync(file, 'utf8')) as { device: string }).device;
+}
+
+/** Enrols this machine like any other device: with a one-time token, over HTTP. @returns its id */
+export async function enrolThisMachine(place: Place, client: ApiClient): Promise<string> {
+  const known = enrolledDevice(place.data.agent);
+  if (known) return known;
+  const { token } = await client.call('createEnrolmentToken', {
+    body: { name: `npm run up on ${hostname()}`.slice(0, 64), uses: 1, expiresInMinutes: 10 },
+  });
+  const main = join(place.repositoryDir, 'apps/agent/dist/main.js');
+  await runOnce({
+    doing: 'Enrolling this machine',
+    args: [main, 'enrol', '--server', publicUrl(place.ports), '--token', token, '--state', place.data.agent],
+    env: process.env,
+    cwd: place.repositoryDir,
+    timeoutMs: ENROL_TIMEOUT_MS,
+  });
+  const device = enrolledDevice(place.data.agent);
+  if (!device) throw new Refusal(`Enrolling this machine left no identity in ${place.data.agent}.`);
+  return device;
+}
+
+/** Folders under libs/probes that hold a manifest. Name and version are top-level scalars; the server parses the rest. */
+export function builtInProbes(repositoryDir: string): BuiltInProbe[] {
+  const probesDir = join(repositoryDir, 'libs/probes');
+  return readdirSync(probesDir).flatMap((entry) => {
+    const folder = join(probesDir, entry);
+    const manifest = join(folder, 'probe.yaml');
+    if (!existsSync(manifest)) return [];
+    const text = readFileSync(manifest, 'utf8');
+    const scalar = (key: string): string => new RegExp(`^${key}:\\s*["']?([^\\s"'#]+)`, 'm').exec(text)?.[1] ?? '';
+    return [{ name: scalar('name'), version: scalar('version'), folder }];
+  });
+}
+
+async function publish(place: Place, session: Session, probe: BuiltInProbe): Promise<void> {
+  await runOnce({
+    doing: `Publishing ${probe.name}`,
+    args: [join(place.repositoryDir, 'apps/cli/dist/main.js'), 'publish', probe.folder, '--json'],
+    env: { ...process.env, BPFLEET_SERVER: publicUrl(place.ports), BPFLEET_TOKEN: session.token },
+    cwd: place.repositoryDir,
+    timeoutMs: PUBLISH_TIMEOUT_MS,
+  });
+}
+
+export interface Onboarding {
+  readonly releases: readonly Release[];
+  /** One sentence for each probe that could not be published or assigned. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Publishes the built-in probes that the server does not have in this version and, on a server where nothing was ever
+ * assigned, assigns them to every device. A fleet that somebody has already arranged is left alone.
+ */
+export async function publishBuiltInProbes(
+  place: Place,
+  session: Session,
+  say: (line: string) => void,
+): Promise<Onboarding> {
+  const { client } = session;
+  const untouched = (await client.call('listAssignments', {})).items.length === 0;
+  const releases: Release[] = [];
+  const problems: string[] = [];
+  for (const probe of builtInProbes(place.repositoryDir)) {
+    const find = async (): Promise<Release | undefined> => {
+      const { items } = await client.call('listReleases', { query: { probe: probe.name } });
+      return items.find((release) => release.version === probe.version);
+    };
+    try {
+      let release = await find();
+      if (!release) {
+        say(`publishing ${probe.name} ${probe.version}: compile, check, prove on this kernel, sign`);
+        await publish(place, session, probe);
+        release = await find();
+      }
+      if (!release) throw new Refusal(`Publishing ${probe.name} left no release.`);
+      releases.push(release);
+      if (untouched) await client.call('createAssignment', { body: { releaseId: release.id, selector: 'all' } });
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
+  }
+  return { releases, problems };
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from '@jest/globals';
+import type { DataFolder } from './data-folder.js';
+import { agentProcess, choosePorts, serverProcesses } from './plan.js';
+
+const data = { root: '/d', server: '/d/server', agent: '/d/agent', log: '/d/log', password: 'pw' } as DataFolder;
+const place = { repositoryDir: '/repo', data, ports: { http: 1, mqtt: 2, postgres: 3 } };
+
+describe('choosePorts', () => {
+  it('takes free ports for zeros and says which option changes a taken one', async () => {
+    const answers = { isFree: async (port: number) => port !== 8883, free: async () => 40_000 };
+    expect(await choosePorts({ http: 8480, mqtt: 0, postgres: 0 }, answers)).toEqual({
+      http: 8480,
+      mqtt: 40_000,
+      postgres: 40_000,
+    });
+    await expect(choosePorts({ http: 8480, mqtt: 8883, postgres: 0 }, answers)).rejects.toThrow(
+      'Port 8883 (MQTT broker) is already in use: stop what listens there, or choose another with --mqtt-port N.',
+    );
+  });
+});
+
+describe('serverProcesses', () => {
+  it('runs broker and ingest apart from the API, broker first', () => {
+    const specs = serverProcesses(place, 'postgres://x');
+    expect(specs.map(({ name, env }) => [name, env['BPFLEET_ROLES']])).toEqual([
+      ['broker', 'broker'],
+      ['server', 'api,control'],
+      ['ingest', 'ingest'],
+    ]);
+    for (const { env } of specs) {
+      expect(env).toMatchObject({
+        BPFLEET_DATABASE_URL: 'postgres://x',
+        BPFLEET_MQTT_URL: 'mqtts://127.0.0.1:2',
+        BPFLEET_DATA_DIR: '/d/server',
+      });
+    }
+  });
+
+  it('gives the agent none of the server’s secrets', () => {
+    const { env } = agentProcess(place);
+    expect(Object.keys(env).filter((name) => /^BPFLEET_(DATABASE|ADMIN)/.test(name))).toEqual([]);
+  });
+});

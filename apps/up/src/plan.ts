@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import type { DataFolder } from './data-folder.js';
+import type { ProcessSpec } from './managed-process.js';
+import { Refusal } from './refusal.js';
+
+export interface Ports {
+  readonly http: number;
+  readonly mqtt: number;
+  readonly postgres: number;
+}
+
+export interface PortAnswers {
+  isFree(port: number): Promise<boolean>;
+  free(): Promise<number>;
+}
+
+/** Turns 0 into a free port and refuses one that is taken. @throws Refusal naming the option that chooses another */
+export async function choosePorts(wanted: Ports, answers: PortAnswers): Promise<Ports> {
+  const choose = async (port: number, what: string, option: string): Promise<number> => {
+    if (port === 0) return answers.free();
+    if (await answers.isFree(port)) return port;
+    throw new Refusal(
+      `Port ${port} (${what}) is already in use: stop what listens there, or choose another with ${option} N.`,
+    );
+  };
+  return {
+    http: await choose(wanted.http, 'web app and API', '--port'),
+    mqtt: await choose(wanted.mqtt, 'MQTT broker', '--mqtt-port'),
+    postgres: await choose(wanted.postgres, 'PostgreSQL', '--pg-port'),
+  };
+}
+
+export interface Place {
+  readonly repositoryDir: string;
+  readonly data: DataFolder;
+  readonly ports: Ports;
+}
+
+export function publicUrl(ports: Ports): string {
+  return `http://127.0.0.1:${ports.http}`;
+}
+
+function nodeProcess(
+  place: Place,
+  name: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  stopTimeoutMs: number,
+): ProcessSpec {
+  return {
+    name,
+    command: process.execPath,
+    args,
+    env: { ...process.env, ...env },
+    cwd: place.repositoryDir,
+    logDir: place.data.log,
+    readyTimeoutMs: 90_000,
+    stopTimeoutMs,
+  };
+}
+
+/** The server's environment; every role gets the same but for its name, as replicas on several machines would. */
+function serverEnvironment(place: Place, databaseUrl: string, roles: string): NodeJS.ProcessEnv {
+  const { data, ports, repositoryDir } = place;
+  return {
+    BPFLEET_ROLES: roles,
+    BPFLEET_DATABASE_URL: databaseUrl,
+    BPFLEET_DATA_DIR: data.server,
+    BPFLEET_HTTP_HOST: '127.0.0.1',
+    BPFLEET_HTTP_PORT: `${ports.http}`,
+    BPFLEET_PUBLIC_URL: publicUrl(ports),
+    BPFLEET_MQTT_HOST: '127.0.0.1',
+    BPFLEET_MQTT_PORT: `${ports.mqtt}`,
+    BPFLEET_MQTT_URL: `mqtts://127.0.0.1:${ports.mqtt}`,
+    BPFLEET_ADMIN_PASSWORD: data.password,
+    BPFLEET_WEB_DIR: join(repositoryDir, 'apps/web/dist'),
+  };
+}
+
+/** Broker and ingest are processes of their own, so that neither the API nor a burst of telemetry holds up the others. */
+export function serverProcesses(place: Place, databaseUrl: string): ProcessSpec[] {
+  const main = join(place.repositoryDir, 'apps/server/dist/main.js');
+  const roles = [
+    { name: 'broker', roles: 'broker' },
+    { name: 'server', roles: 'api,control' },
+    { name: 'ingest', roles: 'ingest' },
+  ];
+  return roles.map((one) =>
+    nodeProcess(place, one.name, [main], serverEnvironment(place, databaseUrl, one.roles), 20_000),
+  );
+}
+
+export function agentProcess(place: Place): ProcessSpec {
+  const main = join(place.repositoryDir, 'apps/agent/dist/main.js');
+  // What field agents run with: half the memory of Node's defaults.
+  const flags = ['--lite-mode', '--max-semi-space-size=1', '--max-old-space-size=64'];
+  return nodeProcess(place, 'agent', [...flags, main, 'run', '--state', place.data.agent], {}, 30_000);
+}
