@@ -1,0 +1,124 @@
+import type { CallArguments, Device } from '@bpfleet/api';
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { windowOf, type TimeSearch } from '../ui/time-window.js';
+import { api } from './client.js';
+
+const devicesPerPage = 200;
+/** What a live view is read again after when no live event says so sooner. */
+const liveRefetchMs = 10_000;
+
+export const meQuery = queryOptions({
+  queryKey: ['me'],
+  queryFn: () => api.call('me', {}),
+  staleTime: 60_000,
+  retry: false,
+});
+
+export const overviewQuery = queryOptions({
+  queryKey: ['overview'],
+  queryFn: () => api.call('overview', {}),
+  refetchInterval: liveRefetchMs,
+});
+
+export const devicesQuery = (selector: string) =>
+  infiniteQueryOptions({
+    queryKey: ['devices', selector],
+    queryFn: ({ pageParam }) =>
+      api.call('listDevices', {
+        query: { selector: selector || undefined, cursor: pageParam || undefined, limit: devicesPerPage },
+      }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.nextCursor ?? undefined,
+    placeholderData: (previous) => previous,
+  });
+
+export const deviceQuery = (id: string) =>
+  queryOptions({ queryKey: ['device', id], queryFn: () => api.call('getDevice', { path: { id } }) });
+
+export const runsQuery = (query: CallArguments<'listRuns'>['query']) =>
+  queryOptions({
+    queryKey: ['runs', query ?? {}],
+    queryFn: async () => (await api.call('listRuns', { query: query ?? {} })).items,
+    refetchInterval: liveRefetchMs,
+  });
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['run', id],
+    queryFn: () => api.call('getRun', { path: { id } }),
+    refetchInterval: liveRefetchMs,
+  });
+
+export const probesQuery = queryOptions({
+  queryKey: ['probes'],
+  queryFn: async () => (await api.call('listProbes', {})).items,
+});
+
+export const releasesQuery = (probe?: string) =>
+  queryOptions({
+    queryKey: ['releases', probe ?? ''],
+    queryFn: async () => (await api.call('listReleases', { query: probe ? { probe } : {} })).items,
+  });
+
+export const releaseQuery = (id: string) =>
+  queryOptions({ queryKey: ['release', id], queryFn: () => api.call('getRelease', { path: { id } }) });
+
+export const assignmentsQuery = queryOptions({
+  queryKey: ['assignments'],
+  queryFn: async () => (await api.call('listAssignments', {})).items,
+  refetchInterval: liveRefetchMs,
+});
+
+export const previewQuery = (selector: string, releaseId: string) =>
+  queryOptions({
+    queryKey: ['preview', releaseId, selector],
+    queryFn: () => api.call('preview', { body: { selector, releaseId } }),
+    placeholderData: (previous) => previous,
+    staleTime: 5_000,
+  });
+
+export const apiTokensQuery = queryOptions({
+  queryKey: ['api-tokens'],
+  queryFn: async () => (await api.call('listApiTokens', {})).items,
+});
+
+export const enrolmentTokensQuery = queryOptions({
+  queryKey: ['enrolment-tokens'],
+  queryFn: async () => (await api.call('listEnrolmentTokens', {})).items,
+});
+
+export const metricsQuery = (device: string) =>
+  queryOptions({
+    queryKey: ['telemetry', device, 'metrics'],
+    queryFn: async () => (await api.call('listMetrics', { query: { device } })).items,
+    refetchInterval: 30_000,
+  });
+
+/** A window in the past does not change; one that ends now is read again. */
+const refetchOf = (time: TimeSearch) => (time.from === undefined ? liveRefetchMs : false);
+
+export const seriesQuery = (device: string, metric: string, time: TimeSearch, limit: number) =>
+  queryOptions({
+    queryKey: ['telemetry', device, 'series', metric, time, limit],
+    queryFn: () => api.call('series', { query: { device, metric, limit, ...windowOf(time, Date.now()) } }),
+    refetchInterval: refetchOf(time),
+    placeholderData: (previous) => previous,
+  });
+
+export const heatmapQuery = (device: string, metric: string, time: TimeSearch) =>
+  queryOptions({
+    queryKey: ['telemetry', device, 'heatmap', metric, time],
+    queryFn: () => api.call('heatmap', { query: { device, metric, ...windowOf(time, Date.now()) } }),
+    refetchInterval: refetchOf(time),
+    placeholderData: (previous) => previous,
+  });
+
+export const profileQuery = (device: string, probe: string, profile: string, time: TimeSearch) =>
+  queryOptions({
+    queryKey: ['telemetry', device, 'profile', probe, profile, time],
+    queryFn: () => api.call('profile', { query: { device, probe, profile, ...windowOf(time, Date.now()) } }),
+    refetchInterval: time.from === undefined ? 30_000 : false,
+    placeholderData: (previous) => previous,
+  });
+
+export type DevicePages = { pages: { items: Device[]; nextCursor: string | null; total: number }[] };

@@ -1,0 +1,9 @@
+/** How wide a column is by what it holds, and that numbers stand to the right. */
+export function columnWidth(name: string, type: string): { width: string; right?: boolean } {
+  if (/^bool/.test(type)) return { width: '70px' };
+  if (/^(text|bytea|json)/.test(type)) return { width: 'minmax(120px, 1fr)' };
+  if (/^(inet|cidr)/.test(type)) return { width: '140px' };
+  if (/^timestamp/.test(type)) return { width: '150px' };
+  const letters = Math.max(name.length, /(8|bigint|numeric|_ns)/.test(`${type}${name}`) ? 13 : 7);
+  return { width: `${Math.min(150, letters * 8 + 12)}px`, right: true };
+}
