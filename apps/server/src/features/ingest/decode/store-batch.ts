@@ -1,0 +1,78 @@
+import { decodeBatchBody, WireError } from '@bpfleet/wire';
+import type { QueuedBatch } from '../batch-queue.js';
+import type { RefusalReason } from '../counters.js';
+import type { RunRow } from '../write/runs.js';
+import { cleanText } from './clean-text.js';
+import { BatchTime, type TimeBounds } from './event-time.js';
+import type { Dictionary, ReleaseDecoders } from './release-decoders.js';
+import type { Rows } from './rows.js';
+import { storeMap } from './store-map.js';
+import { storeNames } from './store-names.js';
+import { storeRing } from './store-ring.js';
+import { storeStacks } from './store-stacks.js';
+
+/** All that one batch is decoded with. */
+export interface BatchContext {
+  readonly batch: QueuedBatch;
+  readonly run: RunRow;
+  readonly decoders: ReleaseDecoders;
+  readonly time: BatchTime;
+  /** The device's boot: kernel addresses and stack ids hold for one. */
+  readonly boot: string;
+  readonly rows: Rows;
+  readonly dictionary: Dictionary;
+}
+
+export interface Stored {
+  events: number;
+  samples: number;
+  recordsUnmatched: number;
+  timesClamped: number;
+}
+
+/** A batch that must be refused: everything that a device can do wrong inside of a body. */
+export class BatchRefused extends Error {
+  override readonly name = 'BatchRefused';
+  readonly code = 'BATCH_REFUSED';
+  constructor(
+    readonly reason: RefusalReason,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * Decodes one batch into `rows`; nothing of it stays there when it throws.
+ * @throws BatchRefused with the reason, whatever went wrong: the bytes are a device's and may be anything
+ */
+export function storeBatch(context: Omit<BatchContext, 'time' | 'boot'>, bounds: TimeBounds): Stored {
+  const { batch, rows } = context;
+  const mark = rows.mark();
+  const stored: Stored = { events: 0, samples: 0, recordsUnmatched: 0, timesClamped: 0 };
+  try {
+    const time = new BatchTime(batch.header.time, batch.receivedAtMs, bounds);
+    const boot = cleanText(batch.header.time.bootId);
+    decode({ ...context, time, boot }, decodeBatchBody(batch.header, batch.body), stored);
+    stored.timesClamped = time.clamped;
+    return stored;
+  } catch (error) {
+    rows.rewind(mark);
+    if (error instanceof BatchRefused) throw error;
+    const { message } = error as Error;
+    throw new BatchRefused('body_malformed', error instanceof WireError ? message : `it cannot be decoded: ${message}`);
+  }
+}
+
+function decode(context: BatchContext, sections: readonly Uint8Array[], stored: Stored): void {
+  switch (context.batch.header.source.kind) {
+    case 'ring':
+      return storeRing(context, sections, stored);
+    case 'map':
+      return storeMap(context, sections, stored);
+    case 'stacks':
+      return storeStacks(context, sections);
+    case 'names':
+      return storeNames(context, sections);
+  }
+}

@@ -1,0 +1,33 @@
+import { BatchRefused, type BatchContext } from './store-batch.js';
+
+const FRAMES_MAX = 1024;
+const ENTRY_BYTES = 8;
+
+/** Stacks of a stack trace map: entries of u32 id and u32 depth, then the addresses of all of them. */
+export function storeStacks({ batch, run, boot, decoders, rows }: BatchContext, sections: readonly Uint8Array[]): void {
+  const { header } = batch;
+  const { map } = header.source;
+  if (!decoders.hasStacks(map)) throw new BatchRefused('source_unknown', `the release has no stacks in ${map}`);
+  const [entries, addresses] = sections;
+  if (!entries || !addresses || header.sections[0]?.stride !== ENTRY_BYTES || header.sections[1]?.stride !== 8) {
+    throw new BatchRefused('body_malformed', 'stacks are entries of 8 bytes and addresses of 8 bytes');
+  }
+  const entryView = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  const addressView = new DataView(addresses.buffer, addresses.byteOffset, addresses.byteLength);
+  const addressCount = addresses.length / 8;
+  let next = 0;
+  for (let at = 0; at < entries.length; at += ENTRY_BYTES) {
+    const id = entryView.getUint32(at, true);
+    const depth = entryView.getUint32(at + 4, true);
+    if (depth > FRAMES_MAX || next + depth > addressCount) {
+      throw new BatchRefused(
+        'body_malformed',
+        `a stack of ${depth} frames where ${addressCount - next} addresses are left`,
+      );
+    }
+    const first = next;
+    const frames = Array.from({ length: depth }, (_, index) => addressView.getBigInt64((first + index) * 8, true));
+    next += depth;
+    rows.stacks.push({ run: run.id, boot, map, id, device: run.device, frames });
+  }
+}

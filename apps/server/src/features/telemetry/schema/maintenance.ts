@@ -1,0 +1,96 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import type pg from 'pg';
+import { Config } from '../../../config/config.js';
+import { Clock } from '../../../platform/clock.js';
+import { ControlSql } from '../../../platform/sql/control-sql.js';
+import { withSchemaLock } from './migrate.js';
+import { dropExpired, makePartitions, partitionedTables, type PartitionChanges } from './partitions.js';
+import { grantRoles } from './roles.js';
+import { telemetryLimits } from './settings.js';
+
+const INTERVAL_MS = 60 * 60 * 1000;
+
+/** Makes partitions ahead and lets old ones go, every hour. Any number of servers may run it: one works, the others wait. */
+@Injectable()
+export class TelemetryMaintenance implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly log = new Logger('TelemetryMaintenance');
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly sql: ControlSql,
+    private readonly clock: Clock,
+    private readonly config: Config,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => void this.tick(), INTERVAL_MS);
+    this.timer.unref();
+    void this.tick();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.timer);
+  }
+
+  private async tick(): Promise<void> {
+    try {
+      const { made, dropped } = await this.runOnce();
+      if (made.length + dropped.length > 0) {
+        this.log.log(`partitions: made ${made.length}, dropped ${dropped.join(', ') || 'none'}`);
+      }
+    } catch (error) {
+      this.log.warn(`partitions are left as they are until the next hour: ${(error as Error).message}`);
+    }
+  }
+
+  /** One round, at the clock's time. @throws what the first failing table threw, after all others had their turn */
+  async runOnce(): Promise<PartitionChanges> {
+    const client = await this.sql.pool.connect();
+    try {
+      return await withSchemaLock(client, () => this.round(client));
+    } finally {
+      client.release();
+    }
+  }
+
+  private async round(client: pg.ClientBase): Promise<PartitionChanges> {
+    const now = this.clock.now();
+    const days = this.config.retentionDays;
+    const made: string[] = [];
+    const dropped: string[] = [];
+    let failure: unknown;
+    for (const table of await partitionedTables(client)) {
+      try {
+        made.push(...(await makePartitions(client, table, now, days)));
+        dropped.push(...(await dropExpired(client, table, now, days)));
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    await forgetOld(client, now, days);
+    await grantRoles(client);
+    if (failure !== undefined) throw failure;
+    return { made, dropped };
+  }
+}
+
+/** Rows of the unpartitioned tables that nothing in the store can refer to any more. */
+async function forgetOld(client: pg.ClientBase, now: Date, retentionDays: number): Promise<void> {
+  const before = (days: number) => new Date(now.getTime() - days * 86_400_000);
+  await client.query('DELETE FROM telemetry.ledger WHERE updated_at < $1', [before(telemetryLimits.ledgerKeepDays)]);
+  await client.query(
+    `WITH old AS (DELETE FROM telemetry.tally WHERE updated_at < $1 AND writer <> 'folded' RETURNING *)
+     INSERT INTO telemetry.tally AS t (writer, samples, events, first_at, last_at, updated_at)
+     SELECT 'folded', sum(samples), sum(events), min(first_at), max(last_at), now() FROM old HAVING count(*) > 0
+     ON CONFLICT (writer) DO UPDATE SET samples = t.samples + excluded.samples, events = t.events + excluded.events,
+       first_at = least(t.first_at, excluded.first_at), last_at = greatest(t.last_at, excluded.last_at), updated_at = now()`,
+    [before(1)],
+  );
+  const stale = before(retentionDays * 2 + 1);
+  await client.query(
+    `DELETE FROM telemetry.series s WHERE created_at < $1
+       AND NOT EXISTS (SELECT FROM telemetry.sample WHERE series = s.id)
+       AND NOT EXISTS (SELECT FROM telemetry.hist WHERE series = s.id)`,
+    [stale],
+  );
+}
