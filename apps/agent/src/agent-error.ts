@@ -1,0 +1,36 @@
+export type AgentErrorCode =
+  | 'STATE_IN_USE' // another agent runs on this folder
+  | 'STATE_MISSING' // the folder holds no identity: enrol first
+  | 'STATE_CORRUPT'
+  | 'ENROL_REFUSED'
+  | 'ENROL_INVALID'
+  | 'ENROL_EXISTS'
+  | 'LINK_DOWN'
+  | 'LINK_TIMEOUT'
+  | 'FETCH_REFUSED'
+  | 'FETCH_SIZE'
+  | 'RELEASE_ARCH' // the release has no object for this machine
+  | 'MANIFEST_INVALID'
+  | 'OBJECT_INVALID'
+  | 'PARAM_INVALID'
+  | 'BUDGET_MAP_BYTES'
+  | 'BUDGET_CPU'
+  | 'VERIFIER_REFUSED'
+  | 'LOAD_FAILED'
+  | 'ATTACH_FAILED'
+  | 'KERNEL_DISABLED'
+  | 'LEASE_LAPSED'
+  | 'ABORTED';
+
+/** What goes wrong in an agent: a stable code that travels to the server, a sentence, and facts. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  constructor(
+    readonly code: AgentErrorCode,
+    message: string,
+    readonly facts: Readonly<Record<string, string | number>> = {},
+    readonly log?: string,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,368 @@
+import {
+  ackSchema,
+  commandSchema,
+  encodeMessage,
+  parseMessage,
+  streams,
+  type Birth,
+  type Command,
+  type DownTopic,
+  type Facts,
+  type Reported,
+} from '@bpfleet/wire';
+import { advanceLease, renewLease, type LeaseClock } from './core/lease.js';
+import { bestNowMs } from './core/trusted-time.js';
+import type { BootClock } from './kernel/boot-clock.js';
+import type { Kernel } from './kernel/port.js';
+import { Fetcher } from './link/fetcher.js';
+import { Link } from './link/link.js';
+import { Syncer } from './link/syncer.js';
+import { errorFacts, type Log } from './log.js';
+import { Starter } from './runs/starter.js';
+import { Supervisor } from './runs/supervisor.js';
+import { Spool, spoolLimits, type SpoolLimits } from './store/spool.js';
+import type { StateFolder } from './store/state-folder.js';
+import { KernelSymbols } from './telemetry/kernel-symbols.js';
+import { Sampler } from './telemetry/sampler.js';
+import type { BatchTime } from './telemetry/sealer.js';
+import { Sender } from './telemetry/sender.js';
+import { TrustKeeper } from './trust/trust-keeper.js';
+import type { Backoff } from './core/backoff.js';
+
+export interface AgentSettings {
+  readonly drainIntervalMs: number;
+  readonly snapshotIntervalMs: number;
+  readonly reportIntervalMs: number;
+  readonly leaseSaveIntervalMs: number;
+  readonly spool: SpoolLimits;
+  readonly reconnect?: Backoff;
+}
+
+export const agentSettings: AgentSettings = {
+  drainIntervalMs: 250,
+  snapshotIntervalMs: 5_000,
+  reportIntervalMs: 60_000,
+  leaseSaveIntervalMs: 600_000,
+  spool: spoolLimits,
+};
+
+export interface AgentOptions {
+  readonly state: StateFolder;
+  readonly kernel: Kernel;
+  readonly kernelKey: string;
+  readonly facts: Facts;
+  readonly clock: BootClock;
+  readonly log: Log;
+  readonly settings?: AgentSettings;
+  /** The first connection of this process stands. */
+  readonly onReady?: () => void;
+}
+
+const TICK_MS = 1_000;
+const ROOTS_AT_ONCE_MAX = 16;
+
+/** Wires the rooms together; decides nothing itself. */
+export class Agent {
+  private readonly trust: TrustKeeper;
+  private readonly spool: Spool;
+  private readonly sampler: Sampler;
+  private readonly sender: Sender;
+  private readonly link: Link;
+  private readonly fetcher: Fetcher;
+  private readonly syncer: Syncer;
+  private readonly supervisor: Supervisor;
+  private readonly settings: AgentSettings;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private lease: LeaseClock;
+  private reportSoon: NodeJS.Immediate | undefined;
+  private isReady = false;
+  private readonly shutdown = new AbortController();
+
+  constructor(private readonly options: AgentOptions) {
+    const { state, kernel, facts, clock, log, kernelKey } = options;
+    const { device, certificate, key, mqttUrl } = state.identity;
+    this.settings = options.settings ?? agentSettings;
+    const monotonicMs = (): number => Number(clock.monotonicNs() / 1000n) / 1000;
+    const now = () => clock.now();
+    const random = Math.random;
+
+    this.trust = new TrustKeeper(device, state.documents, state.time);
+    this.lease = advanceLease(state.lease.read() ?? renewLease(now()), now());
+    this.spool = new Spool(state.spoolFolder, this.settings.spool, monotonicMs, (batch) => this.sampler.lost(batch));
+    this.spool.begin(state.epoch.next(this.spool.newestEpoch));
+    this.link = new Link({
+      device,
+      url: mqttUrl,
+      certificate,
+      key,
+      ca: () => this.trust.root.caBundle,
+      nextBirth: () => this.nextBirth(),
+      onConnect: () => this.connected(),
+      onDisconnect: () => this.disconnected(),
+      onMessage: (topic, payload) => this.receive(topic, payload),
+      random,
+      log,
+      ...(this.settings.reconnect ? { backoff: this.settings.reconnect } : {}),
+    });
+    this.fetcher = new Fetcher((topic, payload) => this.link.publish(topic, payload), state.documents);
+    this.syncer = new Syncer(() => this.askSync(), random);
+    this.sender = new Sender({
+      spool: this.spool,
+      publish: (stream, payload) => this.link.publish({ kind: 'telemetry', stream }, payload),
+      monotonicMs,
+      random,
+    });
+    this.sampler = new Sampler({
+      spool: this.spool,
+      symbols: new KernelSymbols(facts.userBits),
+      bootId: clock.bootId,
+      time: () => this.batchTime(),
+      monotonicMs,
+      onStored: (batches) => this.sender.stored(batches),
+      log,
+    });
+    const starter = new Starter({
+      trust: this.trust,
+      fetcher: this.fetcher,
+      kernel,
+      facts,
+      now,
+      monotonicMs,
+      move: (slot, next, change) => this.supervisor.move(slot, next, change),
+    });
+    this.supervisor = new Supervisor(
+      {
+        store: state.runs,
+        kernel,
+        kernelKey,
+        sampler: this.sampler,
+        now,
+        random,
+        desired: () => this.trust.desired?.entries,
+        leaseElapsedSeconds: () => advanceLease(this.lease, now()).elapsedSeconds,
+        onChange: (run) => this.runChanged(run),
+        log,
+      },
+      starter,
+    );
+  }
+
+  /** What was attached before is attached and drained from here on, with or without a server. */
+  start(): void {
+    const { drainIntervalMs, snapshotIntervalMs, reportIntervalMs, leaseSaveIntervalMs } = this.settings;
+    this.saveLease();
+    this.supervisor.recover();
+    this.supervisor.reconcile();
+    this.every(TICK_MS, () => this.tick());
+    this.every(drainIntervalMs, () => void this.sampler.drain());
+    this.every(snapshotIntervalMs, () => void this.sampler.snapshot());
+    this.every(reportIntervalMs, () => {
+      this.supervisor.saveCounters();
+      this.reportAll();
+    });
+    this.every(leaseSaveIntervalMs, () => this.saveLease());
+    this.link.start();
+  }
+
+  /** `detach` leaves nothing in the kernel; `leave` keeps what is pinned for the next agent. */
+  async stop(mode: 'detach' | 'leave'): Promise<void> {
+    this.shutdown.abort();
+    for (const timer of this.timers) clearInterval(timer);
+    if (this.reportSoon) clearImmediate(this.reportSoon);
+    this.syncer.disconnect();
+    await this.supervisor.close(mode);
+    this.saveLease();
+    await this.link.stop();
+    this.spool.close();
+    this.options.kernel.close();
+    this.options.state.close();
+  }
+
+  private every(ms: number, work: () => void): void {
+    this.timers.push(setInterval(work, ms));
+  }
+
+  private tick(): void {
+    this.supervisor.checkBudgets();
+    this.supervisor.reconcile();
+    this.sender.tick();
+  }
+
+  private connected(): void {
+    if (!this.isReady) this.options.onReady?.();
+    this.isReady = true;
+    this.syncer.connect();
+    for (const run of this.supervisor.runs) this.publishRun(run);
+    this.reportAll();
+    this.sender.connect();
+  }
+
+  private disconnected(): void {
+    this.syncer.disconnect();
+    this.sender.disconnect();
+    this.fetcher.linkLost();
+  }
+
+  private receive(topic: DownTopic, payload: Buffer): void {
+    switch (topic.kind) {
+      case 'fresh':
+        return this.takeFresh(payload);
+      case 'desired':
+        return this.takeDesired(payload);
+      case 'ack':
+        return this.sender.acknowledge(topic.stream, parseMessage(ackSchema, payload));
+      case 'doc':
+      case 'blob':
+        this.fetcher.answer(topic.kind, topic.rid, payload);
+        return;
+      case 'cmd':
+        return this.obey(topic.cid, parseMessage(commandSchema, payload));
+    }
+  }
+
+  private takeFresh(payload: Buffer): void {
+    const now = this.options.clock.now();
+    const { wantsRoot } = this.trust.takeFresh(payload, now);
+    this.lease = renewLease(now);
+    this.saveLease();
+    this.syncer.answered();
+    if (wantsRoot) void this.followRoot();
+    this.supervisor.reconcile();
+  }
+
+  private takeDesired(payload: Buffer): void {
+    let changed: boolean;
+    try {
+      changed = this.trust.takeDesired(payload);
+    } finally {
+      // Refused or not, the server wants to know.
+      this.reportAll();
+    }
+    if (!changed) return;
+    const desired = this.trust.desired;
+    this.options.log('info', 'desired.accepted', { generation: desired?.generation, entries: desired?.entries.length });
+    this.supervisor.reconcile();
+    this.removeUnused();
+    // It may have come on its own: ask whether it is the newest.
+    this.syncer.sync();
+  }
+
+  /** Roots are followed one by one: each is signed by the one before. */
+  private async followRoot(): Promise<void> {
+    const { log } = this.options;
+    try {
+      for (let step = 0; step < ROOTS_AT_ONCE_MAX; step++) {
+        const version = this.trust.root.version + 1;
+        const bytes = await this.fetcher.document({ v: 1, kind: 'root', version }, this.shutdown.signal);
+        this.trust.takeRoot(bytes);
+        log('info', 'root.accepted', { version });
+      }
+    } catch (error) {
+      log('info', 'root.end', errorFacts(error));
+    }
+    this.syncer.sync();
+  }
+
+  private obey(cid: string, command: Command): void {
+    const { time } = this.trust;
+    const nowMs = bestNowMs(time, Date.now(), this.options.clock.now());
+    const expired = nowMs > Date.parse(command.expiresAt);
+    if (!expired && command.kind === 'sync') this.syncer.sync();
+    if (!expired && command.kind === 'resend') this.sender.resend();
+    const known = command.kind === 'sync' || command.kind === 'resend';
+    const error = expired
+      ? { code: 'COMMAND_EXPIRED', message: 'the command came too late' }
+      : { code: 'COMMAND_UNKNOWN', message: `this agent does not know ${command.kind}` };
+    const ok = known && !expired;
+    this.send({ kind: 'res', cid }, { v: 1, ok, ...(ok ? {} : { error }) });
+  }
+
+  private async askSync(): Promise<void> {
+    const held = streams.map((stream) => {
+      const oldest = this.spool.oldest(stream);
+      return { stream, epoch: oldest?.epoch ?? this.spool.epoch, floor: oldest?.floor ?? null };
+    });
+    await this.link.publish({ kind: 'sync' }, encodeMessage({ v: 1, ...this.trust.question(), streams: held }));
+  }
+
+  private nextBirth(): { online: Buffer; offline: Buffer } {
+    const connection = this.options.state.connection.next();
+    const { bootId } = this.options.clock;
+    const birth: Birth = { v: 1, online: true, connection, bootId, facts: this.options.facts };
+    return {
+      online: encodeMessage(birth),
+      offline: encodeMessage({ v: 1, online: false, connection, bootId }),
+    };
+  }
+
+  private runChanged(run: string): void {
+    this.publishRun(run);
+    // Several changes of one turn become one report.
+    this.reportSoon ??= setImmediate(() => this.reportAll());
+  }
+
+  private publishRun(run: string): void {
+    const report = this.supervisor.report(run);
+    if (!report || !this.link.connected) return;
+    this.link
+      .publish({ kind: 'run', run }, encodeMessage(report))
+      .then(() => report.state === 'REMOVED' && this.supervisor.forgetRemoved(run))
+      .catch(() => undefined);
+  }
+
+  private reportAll(): void {
+    this.reportSoon = undefined;
+    if (!this.link.connected) return;
+    const { refused, desired, desiredDigest } = this.trust;
+    const reported: Reported = {
+      v: 1,
+      generation: desired?.generation ?? 0,
+      desired: desiredDigest,
+      ...(refused ? { refused } : {}),
+      runs: this.supervisor.reports(),
+      agent: {
+        rssBytes: process.memoryUsage.rss(),
+        spoolBytes: this.spool.bytes,
+        spoolBatches: this.spool.batches,
+        uptimeSeconds: Math.round(process.uptime()),
+      },
+    };
+    this.send({ kind: 'reported' }, reported);
+  }
+
+  private send(topic: Parameters<Link['publish']>[0], message: object): void {
+    // What cannot be sent now is told again after the next connection.
+    this.link.publish(topic, encodeMessage(message)).catch(() => undefined);
+  }
+
+  private saveLease(): void {
+    this.lease = advanceLease(this.lease, this.options.clock.now());
+    this.options.state.lease.write(this.lease);
+  }
+
+  private removeUnused(): void {
+    const releases = this.supervisor.usedReleases();
+    for (const entry of this.trust.desired?.entries ?? []) releases.add(entry.release);
+    const blobs = new Set<string>();
+    for (const digest of releases) {
+      for (const object of this.trust.storedRelease(digest)?.objects ?? []) blobs.add(object.digest);
+    }
+    this.options.state.documents.removeUnused(releases, blobs);
+  }
+
+  private batchTime(): BatchTime {
+    const { clock } = this.options;
+    const { boottimeNs, monotonicNs, realtimeNs } = clock.read();
+    const now = { bootId: clock.bootId, seconds: Number(boottimeNs) / 1e9 };
+    const { time } = this.trust;
+    const systemMs = Number(realtimeNs / 1_000_000n);
+    const bestMs = bestNowMs(time, systemMs, now);
+    return {
+      bootId: clock.bootId,
+      boottimeNs: boottimeNs.toString(),
+      monotonicNs: monotonicNs.toString(),
+      realtimeNs: (bestMs === systemMs ? realtimeNs : BigInt(Math.round(bestMs)) * 1_000_000n).toString(),
+      trusted: time?.heardAt.bootId === clock.bootId,
+    };
+  }
+}

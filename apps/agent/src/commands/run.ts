@@ -1,0 +1,61 @@
+import { cpus } from 'node:os';
+import { Agent, agentSettings } from '../agent.js';
+import { BootClock } from '../kernel/boot-clock.js';
+import { collectFacts, kernelKey } from '../kernel/facts.js';
+import { noKernel } from '../kernel/no-kernel.js';
+import type { Kernel } from '../kernel/port.js';
+import { errorFacts, jsonLog } from '../log.js';
+import { StateFolder } from '../store/state-folder.js';
+import { agentVersion } from '../version.js';
+
+const STOP_TIMEOUT_MS = 9_000;
+
+export interface RunOptions {
+  readonly state: string;
+  readonly kernel: boolean;
+}
+
+async function openKernel(useKernel: boolean, device: string, bootId: string): Promise<Kernel> {
+  if (!useKernel) return noKernel(cpus().length);
+  // Only here, so that an agent without a kernel needs no native addon.
+  const { LibbpfKernel } = await import('../kernel/libbpf-kernel.js');
+  return new LibbpfKernel(device, bootId);
+}
+
+/** Runs until a signal: SIGTERM and SIGINT detach everything, SIGUSR2 leaves it pinned for the next agent. */
+export async function run(options: RunOptions): Promise<void> {
+  const log = jsonLog((line) => process.stderr.write(line));
+  const state = new StateFolder(options.state);
+  const clock = new BootClock();
+  const { device } = state.identity;
+  const kernel = await openKernel(options.kernel, device, clock.bootId);
+  const facts = await collectFacts(agentVersion, kernel.features);
+  const agent = new Agent({
+    state,
+    kernel,
+    kernelKey: options.kernel ? kernelKey(facts) : 'none',
+    facts,
+    clock,
+    log,
+    settings: agentSettings,
+    onReady: () => process.stdout.write(`${JSON.stringify({ ready: true, device })}\n`),
+  });
+  const signal = nextSignal();
+  agent.start();
+  log('info', 'agent.started', { device, kernel: options.kernel, version: agentVersion });
+  const name = await signal;
+  log('info', 'agent.stopping', { signal: name });
+  // Whatever hangs, a stop is a stop: links that are not pinned end with the process.
+  setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+  await agent.stop(name === 'SIGUSR2' ? 'leave' : 'detach').catch((error: unknown) => {
+    log('error', 'agent.stop', errorFacts(error));
+    process.exitCode = 1;
+  });
+  process.exit();
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGUSR2'] as const) process.on(name, () => resolve(name));
+  });
+}

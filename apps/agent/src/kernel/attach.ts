@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { LibbpfError, type Link, type Program } from '@bpfleet/node-libbpf';
+import type { AttachOptions } from '@bpfleet/probe';
+import { AgentError } from '../agent-error.js';
+
+// PERF_COUNT_SW_CPU_CLOCK (linux/perf_event.h): a timer on each CPU, which every machine has.
+const CPU_CLOCK = 0;
+const FREQUENCY_HZ_DEFAULT = 49;
+const INTERFACE_NAME = /^[^/\s]{1,15}$/;
+
+export interface NamedLink {
+  /** File name of its pin. */
+  readonly pin: string;
+  readonly link: Link;
+}
+
+/** Every link that one program needs: one, but for perf events one per CPU. */
+export function attachProgram(program: Program, options: AttachOptions): NamedLink[] {
+  try {
+    return linksOf(program, options);
+  } catch (error) {
+    if (!(error instanceof LibbpfError)) throw error;
+    throw new AgentError('ATTACH_FAILED', error.message, {
+      program: program.name,
+      errno: error.errno,
+      errnoName: error.errnoName,
+    });
+  }
+}
+
+function linksOf(program: Program, options: AttachOptions): NamedLink[] {
+  if (program.type === 'perf_event') return attachPerCpu(program, options.frequencyHz ?? FREQUENCY_HZ_DEFAULT);
+  return [{ pin: program.name, link: attachOne(program, options) }];
+}
+
+function attachOne(program: Program, options: AttachOptions): Link {
+  switch (program.type) {
+    case 'xdp':
+      return program.attachXdp(
+        interfaceIndex(program.name, options.interface),
+        options.mode ? { mode: options.mode } : {},
+      );
+    case 'cgroup_skb':
+    case 'cgroup_sock':
+    case 'cgroup_sock_addr':
+    case 'sock_ops':
+      return program.attachCgroup(cgroupRoot(program.name));
+    default:
+      return program.attach();
+  }
+}
+
+function attachPerCpu(program: Program, frequencyHz: number): NamedLink[] {
+  const links: NamedLink[] = [];
+  try {
+    for (const cpu of onlineCpus()) {
+      const link = program.attachPerfEvent({ type: 'software', config: CPU_CLOCK, frequencyHz, cpu, pid: -1 });
+      links.push({ pin: `${program.name}_cpu${cpu}`, link });
+    }
+  } catch (error) {
+    for (const { link } of links) link.detach();
+    throw error;
+  }
+  return links;
+}
+
+/** `0-3,6` → 0 1 2 3 6. */
+export function parseCpuList(text: string): number[] {
+  return text
+    .trim()
+    .split(',')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [from = 0, to = from] = part.split('-').map(Number);
+      return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+    });
+}
+
+function onlineCpus(): number[] {
+  return parseCpuList(readFileSync('/sys/devices/system/cpu/online', 'utf8'));
+}
+
+function interfaceIndex(program: string, name: string | undefined): number {
+  if (name === undefined || !INTERFACE_NAME.test(name)) {
+    throw new AgentError('ATTACH_FAILED', `${program} names no network interface to attach to`, { program });
+  }
+  try {
+    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+  } catch {
+    throw new AgentError('ATTACH_FAILED', `this machine has no network interface ${name}`, {
+      program,
+      errnoName: 'ENODEV',
+    });
+  }
+}
+
+function cgroupRoot(program: string): string {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  const root = mounts.find((line) => line.split(' ')[2] === 'cgroup2')?.split(' ')[1];
+  if (!root) throw new AgentError('ATTACH_FAILED', `${program} needs cgroup v2, which is not mounted`, { program });
+  return root;
+}

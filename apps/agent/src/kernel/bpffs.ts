@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+
+const MOUNT_POINT = '/sys/fs/bpf';
+const BPF_FS_MAGIC = 0xcafe4a11;
+
+function isMounted(): boolean {
+  try {
+    return statfsSync(MOUNT_POINT).type === BPF_FS_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+/** Mounts bpffs where everybody looks for it, if nobody has. False when this process may not. */
+export function ensureBpffs(): boolean {
+  if (isMounted()) return true;
+  spawnSync('mount', ['-t', 'bpf', '-o', 'mode=700', 'bpf', MOUNT_POINT], { stdio: 'ignore', timeout: 10_000 });
+  return isMounted();
+}
+
+export type PinKind = 'programs' | 'maps' | 'links';
+
+/**
+ * Pins of one device: bpfleet/<device>/<run>/{programs,maps,links}/<name>. bpffs reserves names with a dot, so maps that
+ * have one (global data, which programs hold anyway) have no pin.
+ */
+export class PinFolder {
+  private readonly base: string;
+
+  constructor(device: string) {
+    this.base = join(MOUNT_POINT, 'bpfleet', device);
+  }
+
+  create(run: string): void {
+    for (const kind of ['programs', 'maps', 'links'] as const) {
+      mkdirSync(join(this.base, run, kind), { recursive: true, mode: 0o700 });
+    }
+  }
+
+  path(run: string, kind: PinKind, name: string): string {
+    return join(this.base, run, kind, name);
+  }
+
+  runs(): string[] {
+    try {
+      return readdirSync(this.base);
+    } catch {
+      return [];
+    }
+  }
+
+  /** Unlinking a link's last pin detaches it, when nobody has it open. */
+  remove(run: string): void {
+    rmSync(join(this.base, run), { recursive: true, force: true });
+  }
+}
+
+export function isPinnable(name: string): boolean {
+  return name !== '' && !/[./]/.test(name);
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
+import { cpus, hostname, machine, release, totalmem } from 'node:os';
+import type { Facts } from '@bpfleet/wire';
+
+const TEXT_MAX = 256;
+const NOTE_TYPE_BUILD_ID = 3;
+
+function readText(path: string): string | undefined {
+  try {
+    // Device-tree strings end with a NUL.
+    return readFileSync(path, 'utf8').replaceAll('\0', '').trim().slice(0, TEXT_MAX) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kernel's, which can differ from user land's: an ARM64 kernel under 32-bit programs. */
+function kernelArch(): Facts['kernelArch'] {
+  const name = machine();
+  if (name === 'x86_64') return 'x86_64';
+  return name === 'aarch64' || name === 'arm64' ? 'arm64' : 'arm';
+}
+
+/** ELF notes: u32 name bytes, u32 description bytes, u32 type, then both, each padded to 4. Undefined without a GNU build id. */
+export function buildIdOf(notes: Buffer): string | undefined {
+  for (let at = 0; at + 12 <= notes.length;) {
+    const nameBytes = notes.readUInt32LE(at);
+    const descriptionBytes = notes.readUInt32LE(at + 4);
+    const type = notes.readUInt32LE(at + 8);
+    const nameAt = at + 12;
+    const descriptionAt = nameAt + Math.ceil(nameBytes / 4) * 4;
+    const end = descriptionAt + descriptionBytes;
+    if (end > notes.length) return undefined;
+    if (type === NOTE_TYPE_BUILD_ID && notes.toString('latin1', nameAt, nameAt + 3) === 'GNU') {
+      return notes.toString('hex', descriptionAt, Math.min(end, descriptionAt + 32));
+    }
+    at = descriptionAt + Math.ceil(descriptionBytes / 4) * 4;
+  }
+  return undefined;
+}
+
+function kernelBuildId(): string | null {
+  try {
+    return buildIdOf(readFileSync('/sys/kernel/notes')) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The kernel's BTF is megabytes: it is hashed as it streams, once per process. */
+async function btfDigest(): Promise<string | null> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream('/sys/kernel/btf/vmlinux')) hash.update(chunk as Buffer);
+  } catch {
+    return null;
+  }
+  return hash.digest('hex');
+}
+
+function jit(): Facts['jit'] {
+  const enabled = readText('/proc/sys/net/core/bpf_jit_enable');
+  if (enabled === undefined) return null;
+  if (enabled === '0') return 'off';
+  const hardening = readText('/proc/sys/net/core/bpf_jit_harden');
+  return hardening === undefined || hardening === '0' ? 'on' : 'hardened';
+}
+
+/** Node does not say it, and 64 KiB pages multiply ring sizes. */
+export function pageBytes(): number {
+  const kilobytes = /^KernelPageSize:\s+(\d+) kB$/m.exec(readText('/proc/self/smaps') ?? '')?.[1];
+  return kilobytes ? Number(kilobytes) * 1024 : 4096;
+}
+
+function distribution(): string | null {
+  try {
+    const text = readFileSync('/etc/os-release', 'utf8');
+    return /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(text)?.[1]?.slice(0, TEXT_MAX) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export async function collectFacts(agentVersion: string, features: readonly string[]): Promise<Facts> {
+  return {
+    hostname: hostname().slice(0, TEXT_MAX),
+    machine: readText('/sys/firmware/devicetree/base/model') ?? readText('/sys/class/dmi/id/product_name') ?? null,
+    distribution: distribution(),
+    kernelRelease: release().slice(0, TEXT_MAX),
+    kernelArch: kernelArch(),
+    kernelBuildId: kernelBuildId(),
+    userBits: process.arch === 'arm' || process.arch === 'ia32' ? 32 : 64,
+    btfDigest: await btfDigest(),
+    jit: jit(),
+    lsm: (readText('/sys/kernel/security/lsm') ?? '')
+      .split(',')
+      .filter((name) => name !== '')
+      .slice(0, 32),
+    cpus: cpus().length,
+    pageBytes: pageBytes(),
+    memoryBytes: totalmem(),
+    features: [...features].sort().slice(0, 256),
+    agentVersion,
+  };
+}
+
+/** What decides a verdict: the same code may be refused by one of these and accepted by another. */
+export function kernelKey(facts: Facts): string {
+  const { kernelBuildId, kernelRelease, kernelArch: arch, userBits, jit: jitState, lsm } = facts;
+  return `${kernelBuildId ?? kernelRelease} ${arch} ${userBits} ${jitState ?? ''} ${lsm.join(',')}`.slice(0, TEXT_MAX);
+}

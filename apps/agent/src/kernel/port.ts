@@ -1,0 +1,69 @@
+import type { AttachOptions } from '@bpfleet/probe';
+import type { RunReport } from '@bpfleet/wire';
+import type { KernelIds } from '../core/run-record.js';
+
+/** What the rest of the agent sees of a kernel. Implemented on libbpf, by nothing at all, and by a fake in tests. */
+export interface Kernel {
+  /** Possible CPUs: slots of a per-CPU value. */
+  readonly cpus: number;
+  readonly features: readonly string[];
+  /**
+   * Opens, fills in the globals, loads, pins. Nothing is attached yet.
+   * @throws AgentError VERIFIER_REFUSED (with the log), OBJECT_INVALID, LOAD_FAILED, KERNEL_DISABLED
+   */
+  load(request: LoadRequest): KernelRun;
+  /** The run as an earlier agent left it, attached and untouched; undefined when not all of it is there as recorded. */
+  adopt(run: string, ids: KernelIds): KernelRun | undefined;
+  /** Runs of this device that have pins, whoever made them. */
+  pinnedRuns(): string[];
+  /** Takes whatever is pinned for a run out of the kernel. Idempotent. */
+  removePins(run: string): void;
+  /** Run counts and times cost a little on each run of every program: they are counted only while something needs them. */
+  measure(on: boolean): boolean;
+  close(): void;
+}
+
+export interface LoadRequest {
+  readonly run: string;
+  readonly name: string;
+  readonly object: Buffer;
+  /** Initial bytes of global data, by section such as `.rodata`. */
+  readonly globals: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface KernelRun {
+  readonly ids: KernelIds;
+  readonly hold: 'pinned' | 'process' | 'mixed';
+  /**
+   * Each program exactly once; all or none.
+   * @throws AgentError ATTACH_FAILED with the errno
+   */
+  attach(optionsOf: (program: string) => AttachOptions): void;
+  ring(map: string): Ring;
+  map(name: string): SnapshotMap;
+  programs(): NonNullable<RunReport['programs']>;
+  /** Records that found their ring full; null when the object does not count them. */
+  kernelDrops(): number | null;
+  /** Nothing runs any more; maps and rings are still there to be read a last time. Idempotent. */
+  detach(): void;
+  /** `unpin` takes everything out of the kernel; else what is pinned stays, for a successor. Idempotent. */
+  close(options: { unpin: boolean }): void;
+}
+
+export interface Ring {
+  readonly mapId: number;
+  readonly consumerPosition: bigint;
+  drain(target: Buffer): { bytes: number; records: number; position: bigint; more: boolean };
+  commit(position: bigint): void;
+}
+
+export interface SnapshotMap {
+  readonly type: string;
+  readonly perCpu: boolean;
+  readonly keyBytes: number;
+  /** Of one CPU. */
+  readonly valueBytes: number;
+  /** Of all CPUs, each at a stride of 8. */
+  readonly valueBufferBytes: number;
+  readAll(): { count: number; keys: Buffer; values: Buffer };
+}

@@ -1,0 +1,121 @@
+import { deviceFilter, parseDownTopic, upTopic, type DownTopic, type UpTopic } from '@bpfleet/wire';
+import { AgentError } from '../agent-error.js';
+import { fullJitterMs, reconnectBackoff, type Backoff } from '../core/backoff.js';
+import { errorFacts, type Log } from '../log.js';
+import { openConnection, type Connection } from './connection.js';
+
+export interface LinkOptions {
+  readonly device: string;
+  readonly url: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** Asked at each connection: root may have brought other authorities. */
+  readonly ca: () => readonly string[];
+  /** Says who connects, with a connection number that is already on the disk. Its offline form is the will. */
+  readonly nextBirth: () => { readonly online: Buffer; readonly offline: Buffer };
+  readonly onConnect: () => void;
+  readonly onDisconnect: () => void;
+  readonly onMessage: (topic: DownTopic, payload: Buffer) => void;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly backoff?: Backoff;
+}
+
+/** The device's one outbound connection, for as long as the agent lives. */
+export class Link {
+  private connection: Connection | undefined;
+  private offline: Buffer | undefined;
+  private attempt = 0;
+  private stopped = false;
+  private timer: NodeJS.Timeout | undefined;
+  /** Messages that were not for us or not of this protocol. */
+  droppedMessages = 0;
+
+  constructor(private readonly options: LinkOptions) {}
+
+  get connected(): boolean {
+    return this.connection !== undefined;
+  }
+
+  start(): void {
+    void this.connect();
+  }
+
+  /** @throws AgentError LINK_DOWN */
+  async publish(topic: UpTopic, payload: Buffer): Promise<void> {
+    if (!this.connection) throw new AgentError('LINK_DOWN', 'there is no connection to the broker');
+    await this.connection.publish(upTopic(this.options.device, topic), payload);
+  }
+
+  /** Says that this device goes offline on purpose, then closes. Idempotent. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    const { connection, offline } = this;
+    if (!connection) return;
+    if (offline) await this.publish({ kind: 'birth' }, offline).catch(() => undefined);
+    this.connection = undefined;
+    await connection.end();
+  }
+
+  private async connect(): Promise<void> {
+    const { device, url, certificate, key, ca, nextBirth, log } = this.options;
+    const birth = nextBirth();
+    try {
+      const connection = await openConnection({
+        url,
+        clientId: device,
+        ca: ca(),
+        certificate,
+        key,
+        will: { topic: upTopic(device, { kind: 'birth' }), payload: birth.offline },
+        onMessage: (topic, payload) => this.receive(topic, payload),
+        onClose: () => this.closed(),
+      });
+      if (this.stopped) return await connection.end();
+      this.connection = connection;
+      this.offline = birth.offline;
+      await connection.subscribe(deviceFilter(device));
+      await connection.publish(upTopic(device, { kind: 'birth' }), birth.online);
+    } catch (error) {
+      log('warn', 'link.failed', errorFacts(error));
+      const half = this.connection;
+      this.connection = undefined;
+      if (half) await half.end();
+      return this.retry();
+    }
+    this.attempt = 0;
+    log('info', 'link.connected', { url });
+    this.options.onConnect();
+  }
+
+  private closed(): void {
+    if (!this.connection) return;
+    this.connection = undefined;
+    this.options.log('warn', 'link.closed');
+    this.options.onDisconnect();
+    this.retry();
+  }
+
+  private retry(): void {
+    if (this.stopped) return;
+    const waitMs = fullJitterMs(this.attempt, this.options.backoff ?? reconnectBackoff, this.options.random());
+    this.attempt += 1;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.connect(), waitMs);
+  }
+
+  private receive(text: string, payload: Buffer): void {
+    const topic = parseDownTopic(this.options.device, text);
+    if (!topic) {
+      this.droppedMessages += 1;
+      return;
+    }
+    try {
+      this.options.onMessage(topic, payload);
+    } catch (error) {
+      this.droppedMessages += 1;
+      this.options.log('warn', 'link.dropped', { topic: topic.kind, ...errorFacts(error) });
+    }
+  }
+}

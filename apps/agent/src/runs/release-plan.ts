@@ -1,0 +1,87 @@
+import {
+  attachOptions,
+  globalImages,
+  ManifestError,
+  mapMemoryBytes,
+  ParamError,
+  parseManifest,
+  readObject,
+  resolveParams,
+  telemetryPlan,
+  type AttachOptions,
+  type ProbeManifest,
+  type TelemetryPlan,
+} from '@bpfleet/probe';
+import type { DesiredEntry, ReleaseDocument } from '@bpfleet/trust';
+import type { Facts } from '@bpfleet/wire';
+import { AgentError } from '../agent-error.js';
+import { errorFacts } from '../log.js';
+
+/** Everything that a signed release and an entry of a signed desired state say about one run on this machine. */
+export interface ReleasePlan {
+  readonly name: string;
+  readonly globals: ReadonlyMap<string, Uint8Array>;
+  readonly telemetry: TelemetryPlan;
+  readonly mapBytes: number;
+  readonly wantsInterfaces: boolean;
+  readonly attachOptionsOf: (program: string) => AttachOptions;
+}
+
+export type ReleaseObject = ReleaseDocument['objects'][number];
+
+/** @throws AgentError RELEASE_ARCH */
+export function objectFor(release: ReleaseDocument, arch: Facts['kernelArch']): ReleaseObject {
+  const object = release.objects.find((one) => one.arch === arch) ?? release.objects.find((one) => one.arch === 'any');
+  if (object) return object;
+  const there = release.objects.map((one) => one.arch).join(', ');
+  throw new AgentError('RELEASE_ARCH', `the release has objects for ${there}, this machine is ${arch}`, { arch });
+}
+
+/** @throws AgentError MANIFEST_INVALID, OBJECT_INVALID, PARAM_INVALID, BUDGET_MAP_BYTES */
+export function planRelease(
+  release: ReleaseDocument,
+  objectBytes: Buffer,
+  entry: DesiredEntry,
+  machine: { cpus: number; pageBytes: number },
+): ReleasePlan {
+  try {
+    const manifest = parseManifest(release.manifest);
+    const object = readObject(objectBytes);
+    const params = resolveParams(manifest, entry.params);
+    const mapBytes = mapMemoryBytes(object, machine).reduce((sum, { bytes }) => sum + bytes, 0);
+    if (mapBytes > entry.budget.mapBytes) {
+      throw new AgentError(
+        'BUDGET_MAP_BYTES',
+        `its maps take ${mapBytes} bytes on this machine, the budget is ${entry.budget.mapBytes}`,
+        { mapBytes, budgetBytes: entry.budget.mapBytes },
+      );
+    }
+    return {
+      name: manifest.name,
+      globals: globalImages(object, manifest, params),
+      telemetry: telemetryPlan(manifest, object),
+      mapBytes,
+      wantsInterfaces: usesDecoder(manifest, 'ifname'),
+      attachOptionsOf: (program) => attachOptions(manifest, program, params),
+    };
+  } catch (error) {
+    throw planError(error);
+  }
+}
+
+function planError(error: unknown): unknown {
+  if (error instanceof AgentError) return error;
+  const { message } = errorFacts(error);
+  if (error instanceof ManifestError) return new AgentError('MANIFEST_INVALID', message);
+  if (error instanceof ParamError) return new AgentError('PARAM_INVALID', message, { param: error.param });
+  return new AgentError('OBJECT_INVALID', message);
+}
+
+function usesDecoder(manifest: ProbeManifest, decoder: string): boolean {
+  const named = (spec: string | { decode: string }): boolean =>
+    (typeof spec === 'string' ? spec : spec.decode) === decoder;
+  return (
+    [...manifest.metrics, ...manifest.profiles].some(({ labels }) => Object.values(labels).some(named)) ||
+    manifest.events.some(({ fields }) => Object.values(fields).some(named))
+  );
+}

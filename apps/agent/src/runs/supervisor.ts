@@ -1,0 +1,282 @@
+import type { DesiredEntry } from '@bpfleet/trust';
+import type { ReportedRunState, RunReport } from '@bpfleet/wire';
+import { AgentError, type AgentErrorCode } from '../agent-error.js';
+import { measureCpu } from '../core/budget.js';
+import type { BootPoint } from '../core/lease.js';
+import { reconcile, sameProgram, sameTerms, type Action, type StopReason } from '../core/reconcile.js';
+import { advance, fail, newRecord, reject, type RunRecord } from '../core/run-record.js';
+import type { Kernel } from '../kernel/port.js';
+import { errorFacts, type Log } from '../log.js';
+import type { RunStore } from '../store/runs.js';
+import type { Sampler } from '../telemetry/sampler.js';
+import { boundedError, reportOf } from './report.js';
+import { RunSlot } from './run-slot.js';
+import type { Starter } from './starter.js';
+
+export interface SupervisorOptions {
+  readonly store: RunStore;
+  readonly kernel: Kernel;
+  /** What decides a verdict on this machine. */
+  readonly kernelKey: string;
+  readonly sampler: Sampler;
+  readonly now: () => BootPoint;
+  readonly random: () => number;
+  /** undefined: no desired state is known, so nothing is touched. */
+  readonly desired: () => readonly DesiredEntry[] | undefined;
+  readonly leaseElapsedSeconds: () => number;
+  /** A run's state has changed, and is on the disk. */
+  readonly onChange: (run: string) => void;
+  readonly log: Log;
+}
+
+/** Cannot be, on this kernel and with this budget: trying again changes nothing. */
+const rejections: ReadonlySet<string> = new Set<AgentErrorCode>([
+  'RELEASE_ARCH',
+  'MANIFEST_INVALID',
+  'OBJECT_INVALID',
+  'PARAM_INVALID',
+  'BUDGET_MAP_BYTES',
+  'VERIFIER_REFUSED',
+  'KERNEL_DISABLED',
+]);
+
+/** Carries out what `reconcile` decides. Each run is one chain of jobs, so that nothing is ever attached twice. */
+export class Supervisor {
+  private readonly slots = new Map<string, RunSlot>();
+  private measured = false;
+  private closing = false;
+
+  constructor(
+    private readonly options: SupervisorOptions,
+    private readonly starter: Starter,
+  ) {}
+
+  /** Takes over what an earlier agent left attached, and takes out what it left half done or what nobody wants. */
+  recover(): void {
+    const { store, kernel, sampler, log } = this.options;
+    const { records, unreadable } = store.load();
+    const wanted = this.options.desired();
+    for (const run of unreadable) store.remove(run);
+    for (const record of records) {
+      const slot = new RunSlot(record);
+      this.slots.set(record.run, slot);
+      const entry = wanted?.find(({ run }) => run === record.run);
+      const stays = wanted === undefined || (entry !== undefined && sameProgram(entry, record.entry));
+      if (stays && this.starter.adopt(slot) && slot.live) {
+        sampler.add(slot.live.telemetry);
+        this.move(slot, 'ATTACHED', { inKernel: slot.live.kernel.ids, adopted: true });
+        log('info', 'run.adopted', { run: record.run });
+      } else {
+        kernel.removePins(record.run);
+        slot.record = { ...record, inKernel: null };
+      }
+    }
+    for (const run of kernel.pinnedRuns().filter((name) => !this.slots.has(name))) {
+      log('warn', 'run.orphan', { run });
+      kernel.removePins(run);
+    }
+    this.measure();
+  }
+
+  /** Cheap, and safe to call at any time. */
+  reconcile(): void {
+    const desired = this.options.desired();
+    if (this.closing || !desired) return;
+    const actual = new Map([...this.slots].map(([run, slot]) => [run, slot.actual]));
+    const actions = reconcile(desired, actual, {
+      now: this.options.now(),
+      kernel: this.options.kernelKey,
+      leaseElapsedSeconds: this.options.leaseElapsedSeconds(),
+    });
+    for (const action of actions) this.carryOut(action);
+  }
+
+  /** The budget fuse. Call it once a second or so; its windows are longer. */
+  checkBudgets(): void {
+    const { seconds } = this.options.now();
+    for (const slot of this.slots.values()) {
+      if (!slot.live || slot.busy) continue;
+      const runTimeNs = slot.live.kernel.programs().reduce((sum, program) => sum + BigInt(program.runTimeNs), 0n);
+      const verdict = measureCpu(slot.live.fuse, { runTimeNs, seconds }, slot.record.entry.budget.cpuPercent);
+      if (!verdict) continue;
+      slot.live.fuse = verdict.fuse;
+      if (verdict.blown) this.blow(slot, verdict.cpuPercent);
+    }
+  }
+
+  reports(withLog = false): RunReport[] {
+    return [...this.slots.values()]
+      .filter(({ record }) => record.state !== 'REMOVED')
+      .map((slot) => reportOf(slot, this.measured, withLog));
+  }
+
+  report(run: string): RunReport | undefined {
+    const slot = this.slots.get(run);
+    return slot && reportOf(slot, this.measured, true);
+  }
+
+  get runs(): string[] {
+    return [...this.slots.keys()];
+  }
+
+  /** The server knows that this run is gone: nothing is left to say about it. */
+  forgetRemoved(run: string): void {
+    if (this.slots.get(run)?.record.state !== 'REMOVED') return;
+    this.slots.delete(run);
+    this.options.store.remove(run);
+  }
+
+  /** Releases that something here still needs. */
+  usedReleases(): Set<string> {
+    return new Set([...this.slots.values()].map(({ record }) => record.entry.release));
+  }
+
+  /** Counters on the disk, so that a crash costs little of them. */
+  saveCounters(): void {
+    for (const slot of this.slots.values()) {
+      if (!slot.live) continue;
+      const { rateDrops, spoolDrops, eventsSeen } = slot.live.telemetry.counters();
+      // The kernel's own counters live on with its programs and are added when those go.
+      this.options.store.save({
+        ...slot.record,
+        counters: { ...slot.record.counters, rateDrops, spoolDrops, eventsSeen },
+      });
+    }
+  }
+
+  /** `leave` keeps what is pinned for a successor; else nothing of this agent stays in the kernel. */
+  async close(mode: 'detach' | 'leave'): Promise<void> {
+    this.closing = true;
+    for (const slot of this.slots.values()) slot.abort.abort();
+    await Promise.all([...this.slots.values()].map(({ job }) => job));
+    for (const slot of this.slots.values()) {
+      if (!slot.live) continue;
+      if (mode === 'detach') await this.takeDown(slot);
+      else await this.letGo(slot);
+      this.options.store.save(slot.record);
+    }
+  }
+
+  private carryOut(action: Action): void {
+    switch (action.kind) {
+      case 'start':
+        return this.start(action.entry);
+      case 'stop':
+        return this.stop(action.run, action.reason);
+      case 'update':
+        return this.update(action.entry);
+    }
+  }
+
+  private start(entry: DesiredEntry): void {
+    const slot = this.slots.get(entry.run) ?? new RunSlot(newRecord(entry, this.options.kernelKey));
+    this.slots.set(entry.run, slot);
+    slot.busy = 'start';
+    slot.abort = new AbortController();
+    this.chain(slot, async () => {
+      if (slot.live) await this.takeDown(slot);
+      const begun = sameProgram(slot.record.entry, entry) && slot.record.state !== 'REMOVED';
+      // Another program under the same id begins its counters and its time anew.
+      if (!begun) slot.record = { ...newRecord(entry, ''), revision: slot.record.revision };
+      this.move(slot, 'ACCEPTED', { entry, kernel: this.options.kernelKey, inKernel: null });
+      try {
+        await this.starter.start(slot, entry);
+        if (slot.live) this.options.sampler.add(slot.live.telemetry);
+      } catch (error) {
+        this.failed(slot, error);
+      }
+    });
+  }
+
+  private stop(run: string, reason: StopReason): void {
+    const slot = this.slots.get(run);
+    if (!slot) return;
+    slot.abort.abort();
+    slot.busy = 'stop';
+    this.chain(slot, async () => {
+      await this.takeDown(slot);
+      if (reason !== 'LEASE_LAPSED') return this.move(slot, reason);
+      const error = { code: reason, message: 'no word from the server for longer than the lease' };
+      // Due at once, but the lease must be renewed first.
+      this.set(slot, advance(slot.record, 'FAILED', { error, retryAt: this.options.now() }));
+    });
+  }
+
+  private update(entry: DesiredEntry): void {
+    const slot = this.slots.get(entry.run);
+    if (!slot || sameTerms(slot.record.entry, entry)) return;
+    slot.record = { ...slot.record, entry };
+    this.options.store.save(slot.record);
+    slot.live?.telemetry.setEventsPerSecond(entry.budget.eventsPerSecond, this.options.now().seconds);
+  }
+
+  private blow(slot: RunSlot, cpuPercent: number): void {
+    const budget = slot.record.entry.budget.cpuPercent;
+    const message = `its programs took ${cpuPercent.toFixed(2)} % of a CPU, the budget is ${budget} %`;
+    slot.busy = 'stop';
+    this.chain(slot, async () => {
+      await this.takeDown(slot);
+      const when = { now: this.options.now(), random: 0, again: false };
+      this.set(slot, fail(slot.record, { code: 'BUDGET_CPU', message }, when));
+    });
+  }
+
+  private failed(slot: RunSlot, error: unknown): void {
+    const facts = errorFacts(error);
+    // Whoever cut it short says what the run is now.
+    if (facts.code === 'ABORTED') return;
+    const bounded = boundedError({ ...facts, log: error instanceof AgentError ? error.log : undefined });
+    this.options.log('warn', 'run.failed', { run: slot.run, ...facts });
+    if (rejections.has(facts.code)) return this.set(slot, reject(slot.record, bounded, this.options.kernelKey));
+    const when = { now: this.options.now(), random: this.options.random(), again: true };
+    this.set(slot, fail({ ...slot.record, inKernel: null }, bounded, when));
+  }
+
+  /** Out of the kernel, after everything it still had was saved. */
+  private async takeDown(slot: RunSlot): Promise<void> {
+    const { live } = slot;
+    if (live) {
+      live.kernel.detach();
+      await this.letGo(slot, true);
+    }
+    this.options.kernel.removePins(slot.run);
+    slot.record = { ...slot.record, inKernel: null };
+  }
+
+  private async letGo(slot: RunSlot, unpin = false): Promise<void> {
+    const { live } = slot;
+    if (!live) return;
+    await this.options.sampler.remove(slot.run);
+    const { rateDrops, spoolDrops, eventsSeen, ...kernelCounters } = live.telemetry.counters();
+    // What stays pinned goes on counting in the kernel: only our own counters are carried over.
+    const kept = unpin ? kernelCounters : {};
+    slot.record = { ...slot.record, counters: { ...slot.record.counters, ...kept, rateDrops, spoolDrops, eventsSeen } };
+    live.kernel.close({ unpin });
+    slot.live = undefined;
+    this.measure();
+  }
+
+  private chain(slot: RunSlot, work: () => Promise<void>): void {
+    const job = slot.job.then(work).catch((error: unknown) => this.failed(slot, error));
+    slot.job = job.then(() => {
+      if (slot.job === last) slot.busy = undefined;
+      this.measure();
+    });
+    const last = slot.job;
+  }
+
+  private measure(): void {
+    this.measured = this.options.kernel.measure([...this.slots.values()].some(({ live }) => live !== undefined));
+  }
+
+  move(slot: RunSlot, state: ReportedRunState, change: Partial<RunRecord> = {}): void {
+    this.set(slot, advance(slot.record, state, change));
+  }
+
+  private set(slot: RunSlot, record: RunRecord): void {
+    slot.record = record;
+    this.options.store.save(record);
+    this.options.log('info', 'run.state', { run: record.run, state: record.state, revision: record.revision });
+    this.options.onChange(record.run);
+  }
+}

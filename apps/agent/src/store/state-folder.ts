@@ -1,0 +1,47 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { LeaseClock } from '../core/lease.js';
+import type { TrustedTime } from '../core/trusted-time.js';
+import { Counter } from './counter.js';
+import { DocumentStore } from './documents.js';
+import { loadIdentity, type Identity } from './identity.js';
+import { JsonFile } from './json-file.js';
+import { lockFolder } from './lock.js';
+import { RunStore } from './runs.js';
+
+const bootPoint = z.object({ bootId: z.string().max(64), seconds: z.number().min(0) });
+const leaseSchema: z.ZodType<LeaseClock> = z.object({ at: bootPoint, elapsedSeconds: z.number().min(0) });
+const timeSchema: z.ZodType<TrustedTime> = z.object({ realtimeMs: z.number().min(0), heardAt: bootPoint });
+
+/** Everything an agent keeps on disk, in one place. */
+export class StateFolder {
+  readonly identity: Identity;
+  readonly documents: DocumentStore;
+  readonly runs: RunStore;
+  readonly connection: Counter;
+  readonly epoch: Counter;
+  readonly lease: JsonFile<LeaseClock>;
+  readonly time: JsonFile<TrustedTime>;
+  readonly spoolFolder: string;
+  private readonly unlock: () => void;
+
+  /** @throws AgentError STATE_MISSING, STATE_CORRUPT, STATE_IN_USE */
+  constructor(folder: string) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.identity = loadIdentity(folder);
+    this.unlock = lockFolder(join(folder, 'agent.lock'));
+    this.documents = new DocumentStore(folder);
+    this.runs = new RunStore(folder);
+    this.connection = new Counter(join(folder, 'counters', 'connection.json'));
+    this.epoch = new Counter(join(folder, 'counters', 'epoch.json'));
+    this.lease = new JsonFile(join(folder, 'lease.json'), leaseSchema, 4096);
+    this.time = new JsonFile(join(folder, 'time.json'), timeSchema, 4096);
+    this.spoolFolder = join(folder, 'spool');
+    mkdirSync(this.spoolFolder, { recursive: true, mode: 0o700 });
+  }
+
+  close(): void {
+    this.unlock();
+  }
+}

@@ -1,0 +1,199 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { errorFacts, type Log } from '../log.js';
+import type { Ring } from '../kernel/port.js';
+import type { BatchMeta } from '../store/spool-frame.js';
+import type { HeldBatch, Spool } from '../store/spool.js';
+import type { KernelSymbols } from './kernel-symbols.js';
+import type { MapState, RingState, RunTelemetry, StackState } from './run-telemetry.js';
+import { recordsEnd, Sealer, type BatchTime, type DeviceName } from './sealer.js';
+
+const DRAIN_BYTES = 256 * 1024;
+/** One busy ring must not keep the others and the link waiting. */
+const DRAINS_PER_TURN_MAX = 16;
+const KEYFRAME_MS = 600_000;
+const INTERFACES_MAX = 1024;
+
+export interface SamplerOptions {
+  readonly spool: Spool;
+  readonly symbols: KernelSymbols;
+  readonly bootId: string;
+  readonly time: () => BatchTime;
+  /** CLOCK_MONOTONIC in milliseconds. */
+  readonly monotonicMs: () => number;
+  /** Something new is in the spool, and safe. */
+  readonly onStored: (batches: readonly HeldBatch[]) => void;
+  readonly log: Log;
+}
+
+/**
+ * Moves what the kernel has into the spool. The order is the promise: drain, seal, write, fsync, and only then commit, so
+ * that a crash at any point loses nothing that the ring still holds.
+ */
+export class Sampler {
+  private readonly runs = new Map<string, RunTelemetry>();
+  private readonly sealer: Sealer;
+  private readonly buffer = Buffer.allocUnsafeSlow(DRAIN_BYTES);
+  private commits: (() => void)[] = [];
+  /** Where each ring was drained up to; commits trail behind. */
+  private readonly positions = new WeakMap<Ring, bigint>();
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly options: SamplerOptions) {
+    this.sealer = new Sealer(options.spool, options.time, (run, records) => {
+      this.runs.get(run)?.countSpoolDrops(records);
+      options.log('warn', 'telemetry.oversized', { run, records });
+    });
+  }
+
+  add(telemetry: RunTelemetry): void {
+    for (const state of telemetry.rings) this.skipSaved(state);
+    this.runs.set(telemetry.run, telemetry);
+  }
+
+  /** A last time everything, then nothing more of this run. */
+  async remove(run: string): Promise<void> {
+    const telemetry = this.runs.get(run);
+    if (!telemetry) return;
+    await this.inTurn(async () => {
+      this.drainRun(telemetry);
+      await this.snapshotRun(telemetry);
+      await this.store();
+      this.runs.delete(run);
+    });
+  }
+
+  drain(): Promise<void> {
+    return this.inTurn(async () => {
+      // What the disk did not take waits here; drained records would only pile up behind it.
+      if (this.sealer.waiting > 0) await this.store();
+      for (const telemetry of this.runs.values()) this.guard(telemetry.run, () => this.drainRun(telemetry));
+      await this.store();
+    });
+  }
+
+  snapshot(): Promise<void> {
+    return this.inTurn(async () => {
+      for (const telemetry of this.runs.values()) {
+        try {
+          await this.snapshotRun(telemetry);
+        } catch (error) {
+          this.options.log('warn', 'telemetry.snapshot', { run: telemetry.run, ...errorFacts(error) });
+        }
+      }
+      await this.store();
+    });
+  }
+
+  /** A batch was given up: the next snapshot of that run is whole again. */
+  lost(batch: BatchMeta): void {
+    const telemetry = this.runs.get(batch.run);
+    telemetry?.countSpoolDrops(batch.stream === 'events' ? batch.count : 0);
+    if (telemetry) telemetry.keyframeAtMs = 0;
+    this.options.symbols.reset();
+  }
+
+  /** One after the other: commits belong to the drain before them. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(work);
+    this.queue = result.catch(() => undefined);
+    return result;
+  }
+
+  private guard(run: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.options.log('warn', 'telemetry.drain', { run, ...errorFacts(error) });
+    }
+  }
+
+  private drainRun(telemetry: RunTelemetry): void {
+    for (const state of telemetry.rings) {
+      for (let turn = 0; turn < DRAINS_PER_TURN_MAX; turn++) if (!this.drainOnce(telemetry, state)) break;
+    }
+  }
+
+  private drainOnce(telemetry: RunTelemetry, { name, ring }: RingState): boolean {
+    const from = this.positions.get(ring) ?? ring.consumerPosition;
+    const { bytes, records, position, more } = ring.drain(this.buffer);
+    this.positions.set(ring, position);
+    if (position === from) return false;
+    const granted = telemetry.admit(records, this.options.monotonicMs() / 1000);
+    const kept = this.buffer.subarray(0, granted === records ? bytes : recordsEnd(this.buffer, granted));
+    const mark = { boot: this.options.bootId, map: ring.mapId, from: from.toString(), bytes };
+    this.sealer.ring(telemetry.source, name, kept, mark);
+    this.commits.push(() => ring.commit(position));
+    return more;
+  }
+
+  /**
+   * A predecessor may have been killed between fsync and commit. What it saved is drained once more, exactly as it was,
+   * and committed, not sealed a second time.
+   */
+  private skipSaved({ name, ring }: RingState): void {
+    const start = ring.consumerPosition;
+    for (const mark of this.options.spool.ringMarks(this.options.bootId, ring.mapId)) {
+      if (BigInt(mark.from) < start || mark.bytes > this.buffer.length || mark.bytes === 0) continue;
+      const { position } = ring.drain(this.buffer.subarray(0, mark.bytes));
+      ring.commit(position);
+      this.positions.set(ring, position);
+      this.options.log('info', 'telemetry.skipped-saved', { map: name, bytes: mark.bytes });
+    }
+  }
+
+  private async store(): Promise<void> {
+    let stored: HeldBatch[];
+    try {
+      stored = this.sealer.flush();
+      if (stored.length > 0) await this.options.spool.sync();
+    } catch (error) {
+      this.options.log('error', 'spool.write', { waiting: this.sealer.waiting, ...errorFacts(error) });
+      return;
+    }
+    for (const commit of this.commits.splice(0)) commit();
+    if (stored.length > 0) this.options.onStored(stored);
+  }
+
+  private async snapshotRun(telemetry: RunTelemetry): Promise<void> {
+    const now = this.options.monotonicMs();
+    const keyframe = now >= telemetry.keyframeAtMs;
+    if (keyframe) telemetry.keyframeAtMs = now + KEYFRAME_MS;
+    if (keyframe && telemetry.wantsInterfaces) this.sealer.names(telemetry.source, 'interfaces', interfaceNames());
+    for (const state of telemetry.stacks) await this.snapshotStacks(telemetry, state, keyframe);
+    for (const state of telemetry.maps) this.snapshotMap(telemetry, state, keyframe);
+  }
+
+  private snapshotMap(telemetry: RunTelemetry, { name, map, diff }: MapState, keyframe: boolean): void {
+    const change = diff.take(map.readAll(), keyframe);
+    if (!keyframe && change.keys.length === 0 && change.gone.length === 0) return;
+    this.sealer.map(telemetry.source, {
+      map: name,
+      keyBytes: map.keyBytes,
+      valueBytes: map.valueBufferBytes,
+      cpus: map.perCpu ? map.valueBufferBytes / (Math.ceil(map.valueBytes / 8) * 8) : undefined,
+      keyframe,
+      ...change,
+    });
+  }
+
+  private async snapshotStacks(telemetry: RunTelemetry, state: StackState, keyframe: boolean): Promise<void> {
+    const { entries, addresses } = state.diff.take(state.map.readAll(), keyframe);
+    const names = await this.options.symbols.resolveNew(addresses);
+    this.sealer.names(telemetry.source, state.name, names);
+    this.sealer.stacks(telemetry.source, state.name, entries, addresses);
+  }
+}
+
+function interfaceNames(): DeviceName[] {
+  try {
+    return readdirSync('/sys/class/net')
+      .slice(0, INTERFACES_MAX)
+      .map((name) => ({
+        kind: 'ifname' as const,
+        id: readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8').trim(),
+        name,
+      }));
+  } catch {
+    return [];
+  }
+}
