@@ -1,11 +1,19 @@
 import type { Type } from '@nestjs/common';
+import { AssignmentsApiModule } from './assignments/index.js';
 import { ControlModule } from './control/index.js';
+import { DebugApiModule } from './debug/index.js';
 import { DevicesApiModule } from './devices/index.js';
 import { EnrolmentApiModule } from './enrolment/index.js';
 import { RunsApiModule } from './runs/index.js';
 
 /** What the role api serves of the control plane. */
-export const apiModules: readonly Type[] = [DevicesApiModule, EnrolmentApiModule, RunsApiModule];
+export const apiModules: readonly Type[] = [
+  DevicesApiModule,
+  EnrolmentApiModule,
+  AssignmentsApiModule,
+  RunsApiModule,
+  DebugApiModule,
+];
 
 /** What the role control does. */
 export const controlModules: readonly Type[] = [ControlModule];

@@ -10,7 +10,7 @@ import { desired, type AssignmentIntent, type DebugIntent } from './desired.js';
 import { DesiredStore, type LockedDevice, type SignedDesired, type WantedRunRow } from './desired.store.js';
 import { IntentReader } from './intent-reader.js';
 import { canonical, planRuns, type RunPlan } from './plan-runs.js';
-import { notifyWork } from './queue/index.js';
+import { lockIntents, notifyWork } from './queue/index.js';
 
 export interface DesiredState extends SignedDesired {
   /** A new generation was written by this call. */
@@ -39,6 +39,7 @@ export class DesiredWriter {
    */
   async refresh(deviceId: string, options: { readonly above?: number } = {}): Promise<DesiredState | undefined> {
     return this.sql.withTransaction(async (client) => {
+      await lockIntents(client, 'shared');
       const device = await this.store.lockDevice(client, deviceId);
       if (!device) return undefined;
       const now = this.clock.now();

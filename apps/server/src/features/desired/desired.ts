@@ -1,5 +1,6 @@
 import type { ParamValue } from '@bpfleet/probe';
 import type { DesiredEntry } from '@bpfleet/trust';
+import { ASSIGNMENT_ENTRIES_MAX, ASSIGNMENT_LEASE_SECONDS, DEBUG_ENTRIES_MAX, DEBUG_LEASE_SECONDS } from './limits.js';
 import { selects, type Selector, type SelectorSubject } from '../assignments/selector/index.js';
 
 /**
@@ -49,12 +50,6 @@ export interface DesiredItem {
   readonly leaseSeconds: number;
   readonly endsAfterSeconds: number | undefined;
 }
-
-export const ASSIGNMENT_LEASE_SECONDS = 14 * 86_400;
-export const DEBUG_LEASE_SECONDS = 600;
-/** libs/trust allows 64 entries; debug has room of its own, so that a full device can still be debugged. */
-export const ASSIGNMENT_ENTRIES_MAX = 48;
-export const DEBUG_ENTRIES_MAX = 8;
 
 /**
  * Entries in a fixed order (by probe, then debug by age), so that equal decisions make equal documents. One entry per

@@ -1,4 +1,3 @@
-export { DEBUG_ENTRIES_MAX } from './desired.js';
 export { DesiredModule } from './desired.module.js';
 export { DesiredWriter, GENERATION_MAX, type DesiredState } from './desired-writer.js';
 export { Pump } from './pump.js';

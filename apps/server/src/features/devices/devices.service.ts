@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Device } from '@bpfleet/api';
+import type pg from 'pg';
 import type { BodyOf, QueryOf, ResponseOf } from '../../http/route.js';
 import { DomainError, notFound } from '../../platform/errors.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
@@ -97,9 +98,9 @@ export class Devices {
     return this.get(id);
   }
 
-  /** Active devices that the selector is known to match, by id. */
-  async select(selector: Selector): Promise<SelectedDevice[]> {
-    const { rows } = await this.sql.pool.query<SelectedDevice>(
+  /** Active devices that the selector is known to match, by id; with `client`, as its transaction sees them. */
+  async select(selector: Selector, client?: pg.PoolClient): Promise<SelectedDevice[]> {
+    const { rows } = await (client ?? this.sql.pool).query<SelectedDevice>(
       `SELECT id, name, labels, facts FROM "Device" WHERE status = 'active' ORDER BY id LIMIT $1`,
       [SELECTED_DEVICES_MAX],
     );

@@ -1,6 +1,5 @@
 // C0 and C1 control characters, line and paragraph separators, and the marks that turn the direction of text: none of
 // them belongs in a name, and each can forge a line of a log, a terminal or a page. NUL and lone surrogates are refused by Postgres.
-// eslint-disable-next-line no-control-regex
 const CONTROL =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const LINE_BREAKS = /[\t\n\r]+/g;

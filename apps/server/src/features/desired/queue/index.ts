@@ -1,3 +1,4 @@
 export { DesiredQueue } from './desired-queue.js';
+export { lockIntents } from './intents-lock.js';
 export { DesiredQueueModule } from './queue.module.js';
 export { notifyWork, WorkSignal, type WorkKind } from './work-signal.js';

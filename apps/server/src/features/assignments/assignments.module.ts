@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { DesiredQueueModule } from '../desired/queue/index.js';
+import { DevicesModule } from '../devices/index.js';
+import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
+import { RunsModule } from '../runs/index.js';
+import { AssignmentsController } from './assignments.controller.js';
+import { Assignments } from './assignments.service.js';
+
+@Module({
+  imports: [DevicesModule, RunsModule, ReleaseCatalogueModule, DesiredQueueModule],
+  providers: [Assignments],
+  controllers: [AssignmentsController],
+})
+export class AssignmentsApiModule {}

@@ -1,0 +1,1 @@
+export { AssignmentsApiModule } from './assignments.module.js';

@@ -1,0 +1,1 @@
+export { DebugApiModule } from './debug.module.js';

@@ -1,0 +1,148 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseSelector } from '../assignments/selector/index.js';
+import {
+  desired,
+  type AssignmentIntent,
+  type DebugIntent,
+  type DesiredDevice,
+  type DesiredRelease,
+} from './desired.js';
+import { ASSIGNMENT_ENTRIES_MAX, ASSIGNMENT_LEASE_SECONDS, DEBUG_ENTRIES_MAX, DEBUG_LEASE_SECONDS } from './limits.js';
+import { planRuns, type WantedRun } from './plan-runs.js';
+
+const now = new Date('2026-03-01T12:00:00Z');
+const at = (minutes: number) => new Date(now.getTime() + minutes * 60_000);
+const device: DesiredDevice = {
+  id: 'dtest00000001',
+  name: 'one',
+  labels: { site: 'oslo' },
+  facts: null,
+  status: 'active',
+};
+
+function release(probe: string, version = '1.0.0'): DesiredRelease {
+  const budget = { cpuPercent: 1, mapBytes: 4096, eventsPerSecond: 100 };
+  return { id: `${probe}@${version}`, digest: 'a'.repeat(64), probe, version, budget };
+}
+function assignment(id: string, probe: string, given: Partial<AssignmentIntent> = {}): AssignmentIntent {
+  return { id, release: release(probe), selector: parseSelector('all'), params: {}, createdAt: now, ...given };
+}
+function debug(run: string, given: Partial<DebugIntent> = {}): DebugIntent {
+  return { run, release: release('trace_exec'), params: {}, createdAt: now, endsAt: at(10), over: false, ...given };
+}
+const decide = (assignments: AssignmentIntent[], runs: DebugIntent[] = [], given = device, time = now) =>
+  desired(given, { assignments, debug: runs }, time);
+
+describe('desired', () => {
+  it('has one entry per probe: the newest assignment that selects the device', () => {
+    const older = assignment('older', 'trace_exec', { createdAt: at(-10) });
+    const newer = assignment('newer', 'trace_exec', { createdAt: at(-5), params: { uid: 0 } });
+    const elsewhere = assignment('elsewhere', 'trace_exec', {
+      createdAt: at(0),
+      selector: parseSelector('site=bergen'),
+    });
+    const items = decide([newer, elsewhere, older]);
+    expect(items).toMatchObject([{ intent: 'newer', params: { uid: 0 }, leaseSeconds: ASSIGNMENT_LEASE_SECONDS }]);
+  });
+
+  it('decides alike whatever the order of the rows, ties included', () => {
+    const a = assignment('a', 'trace_exec');
+    const b = assignment('b', 'trace_exec');
+    const c = assignment('c', 'count_packets');
+    expect(decide([a, b, c])).toEqual(decide([c, b, a]));
+    expect(decide([a, b, c]).map(({ intent }) => intent)).toEqual(['c', 'b']);
+  });
+
+  it('keeps debug in a slot of its own, beside an assignment of the same probe', () => {
+    const items = decide([assignment('a', 'trace_exec')], [debug('rdebug000001')]);
+    expect(items.map(({ kind }) => kind)).toEqual(['assignment', 'debug']);
+    expect(items[1]).toMatchObject({ run: 'rdebug000001', leaseSeconds: DEBUG_LEASE_SECONDS, endsAfterSeconds: 600 });
+  });
+
+  it('ends debug by time, and drops what is over', () => {
+    expect(decide([], [debug('rdebug000001')], device, at(9))).toHaveLength(1);
+    expect(decide([], [debug('rdebug000001')], device, at(10))).toEqual([]);
+    expect(decide([], [debug('rdebug000001', { over: true })])).toEqual([]);
+  });
+
+  it('says the same for as long as a debug run lasts, so that no generation is written for the passing of time', () => {
+    expect(decide([], [debug('rdebug000001')], device, at(9))).toEqual(
+      decide([], [debug('rdebug000001')], device, now),
+    );
+  });
+
+  it('wants nothing of a device that is revoked or out of service', () => {
+    for (const status of ['revoked', 'decommissioned'] as const) {
+      expect(decide([assignment('a', 'trace_exec')], [debug('rdebug000001')], { ...device, status })).toEqual([]);
+    }
+  });
+
+  it('is bounded', () => {
+    const many = Array.from({ length: 100 }, (_, i) => assignment(`a${i}`, `probe_${String(i).padStart(3, '0')}`));
+    const runs = Array.from({ length: 20 }, (_, i) => debug(`rdebug${String(i).padStart(6, '0')}`));
+    expect(decide(many)).toHaveLength(ASSIGNMENT_ENTRIES_MAX);
+    expect(decide([], runs)).toHaveLength(DEBUG_ENTRIES_MAX);
+  });
+});
+
+describe('runs of a desired state', () => {
+  let minted = 0;
+  const mint = () => `rminted${String(minted++).padStart(6, '0')}`;
+  const wanted = (given: Partial<WantedRun> = {}): WantedRun => ({
+    id: 'rkept0000001',
+    kind: 'assignment',
+    intent: 'a',
+    releaseId: 'trace_exec@1.0.0',
+    probe: 'trace_exec',
+    params: {},
+    state: 'ATTACHED',
+    endsAt: null,
+    ...given,
+  });
+  const plan = (assignments: AssignmentIntent[], runs: WantedRun[], debugs: DebugIntent[] = [], time = now) =>
+    planRuns(decide(assignments, debugs, device, time), runs, time, mint);
+
+  it('keeps a run while release and parameters are the same, whoever asks', () => {
+    const same = plan([assignment('a', 'trace_exec')], [wanted()]);
+    expect(same).toMatchObject({ entries: [{ run: 'rkept0000001' }], create: [], adopt: [], retire: [] });
+    const other = plan([assignment('b', 'trace_exec')], [wanted()]);
+    expect(other).toMatchObject({ create: [], adopt: [{ id: 'rkept0000001', intent: 'b' }], retire: [] });
+  });
+
+  it('ignores the order in which parameters are stored', () => {
+    const params = { b: 2, a: 1 };
+    const kept = plan([assignment('a', 'trace_exec', { params })], [wanted({ params: { a: 1, b: 2 } })]);
+    expect(kept.create).toEqual([]);
+  });
+
+  it('makes a new run when release or parameters change, and supersedes the old', () => {
+    const changed = plan([assignment('b', 'trace_exec', { params: { uid: 1 } })], [wanted()]);
+    expect(changed.create).toHaveLength(1);
+    expect(changed.retire).toMatchObject([{ run: { id: 'rkept0000001' }, to: 'SUPERSEDED' }]);
+  });
+
+  it('removes what nobody asks for', () => {
+    expect(plan([], [wanted()]).retire).toMatchObject([{ to: 'REMOVED' }]);
+  });
+
+  it('does not offer a refused run again under another name, except to a new intent', () => {
+    const rejected = wanted({ state: 'REJECTED' });
+    expect(plan([assignment('a', 'trace_exec')], [rejected]).create).toEqual([]);
+    const asked = plan([assignment('b', 'trace_exec')], [rejected]);
+    expect(asked.create).toHaveLength(1);
+    expect(asked.retire).toMatchObject([{ run: { id: 'rkept0000001' } }]);
+  });
+
+  it('ends an attached debug run on time, and says of one that never attached that it timed out', () => {
+    const run = { kind: 'debug', intent: 'alice', endsAt: at(10) } as const;
+    const attached = plan([], [wanted({ ...run, id: 'rdebug000001' })], [debug('rdebug000001')], at(10));
+    expect(attached).toMatchObject({ entries: [], retire: [{ to: 'ENDED', reason: 'its time was up' }] });
+    const offered = plan(
+      [],
+      [wanted({ ...run, id: 'rdebug000001', state: 'OFFERED' })],
+      [debug('rdebug000001')],
+      at(10),
+    );
+    expect(offered.retire).toMatchObject([{ to: 'TIMED_OUT' }]);
+  });
+});

@@ -1,0 +1,5 @@
+export const ASSIGNMENT_LEASE_SECONDS = 14 * 86_400;
+export const DEBUG_LEASE_SECONDS = 600;
+/** libs/trust allows 64 entries; debug has room of its own, so that a full device can still be debugged. */
+export const ASSIGNMENT_ENTRIES_MAX = 48;
+export const DEBUG_ENTRIES_MAX = 8;
