@@ -153,6 +153,11 @@ describe('CompileJail', () => {
       expect(left).toEqual([]);
     });
 
+    it('at the CPU time allowed', async () => {
+      const error = await stopped({ cpuSecondsMax: 1 });
+      expect(error).toMatchObject({ reason: 'timeout', message: expect.stringContaining('1 s of CPU') });
+    });
+
     it('at the memory allowed', async () => {
       const array = `#define L0 1,\n${levels}\nchar x[] = {L7};\n`;
       const small = new CompileJail({ includeDirs: [], memoryBytesMax: 384 * 1024 * 1024, timeoutMs: 60_000 });

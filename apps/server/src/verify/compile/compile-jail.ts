@@ -18,7 +18,9 @@ import type { ProbeArch, SourcePackage } from './package.js';
 export interface CompileJailOptions {
   /** Folders of trusted headers (`bpfleet.bpf.h`, `vmlinux.h`), searched in this order after the package's own. */
   includeDirs: string[];
+  /** By the clock, which also runs while the machine does something else. */
   timeoutMs?: number;
+  cpuSecondsMax?: number;
   /** Address space of the compiler. */
   memoryBytesMax?: number;
   outputBytesMax?: number;
@@ -35,6 +37,8 @@ export interface CompileResult {
 }
 
 const TARGET_ARCH: Record<ProbeArch, string> = { x86_64: 'x86', arm64: 'arm64', arm: 'arm' };
+// How bubblewrap passes SIGKILL on, which the kernel sends at the limit of CPU time.
+const EXIT_KILLED = 128 + 9;
 const DIAGNOSTIC_CHARS_MAX = 64 * 1024;
 
 /**
@@ -48,10 +52,9 @@ export class CompileJail {
   private compiler: Promise<Compiler> | undefined;
 
   constructor(private readonly options: CompileJailOptions) {
-    const timeoutMs = options.timeoutMs ?? 20_000;
     this.limits = {
-      timeoutMs,
-      cpuSecondsMax: Math.ceil(timeoutMs / 1000) + 1,
+      timeoutMs: options.timeoutMs ?? 60_000,
+      cpuSecondsMax: options.cpuSecondsMax ?? 20,
       addressBytesMax: options.memoryBytesMax ?? 1536 * 1024 * 1024,
       outputBytesMax: options.outputBytesMax ?? 16 * 1024 * 1024,
       openFilesMax: 256,
@@ -174,6 +177,8 @@ function reasonOf(
   limits: JailLimits,
 ): [CompileFailure, string] {
   if (result.end === 'timeout') return ['timeout', `the compiler was stopped after ${limits.timeoutMs} ms`];
+  if (result.code === EXIT_KILLED)
+    return ['timeout', `the compiler was stopped after ${limits.cpuSecondsMax} s of CPU`];
   if (result.end === 'output') return ['output', `the compiler wrote more than ${limits.outputBytesMax} bytes`];
   if (/out of memory|bad_alloc|allocation failed/i.test(output)) {
     return ['memory', `the compiler needed more than ${limits.addressBytesMax} bytes of memory`];

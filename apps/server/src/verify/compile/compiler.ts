@@ -7,7 +7,7 @@ import type { Bind } from '../jail/host-tools.js';
 import { JailError } from '../jail/error.js';
 
 const run = promisify(execFile);
-const PROBE_TIMEOUT_MS = 10_000;
+const PROBE_TIMEOUT_MS = 60_000;
 
 /** The host's clang and all that it opens to compile. */
 export interface Compiler {

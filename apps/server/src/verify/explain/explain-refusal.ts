@@ -24,7 +24,8 @@ export interface RefusalExplanation {
 
 const LOG_CHARS_MAX = 256 * 1024;
 const TAIL_LINES = 60;
-const INSTRUCTION = /^(\d+): \([0-9a-f]{2}\)/;
+// libbpf puts its own words in the place of an instruction that it could not relocate.
+const INSTRUCTION = /^(\d+): (?:\([0-9a-f]{2}\)|<)/;
 // Since 6.9 the verifier adds the place to the source line that it repeats.
 const COMMENT = /^; (.*?)(?: @ (\S+):(\d+))?$/;
 const NOISE =

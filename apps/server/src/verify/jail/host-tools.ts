@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { JailError } from './error.js';
 
 const run = promisify(execFile);
-const LDD_TIMEOUT_MS = 10_000;
+const LDD_TIMEOUT_MS = 60_000;
 
 // Debian keeps bpftool in sbin, which an ordinary user's PATH does not name.
 const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];

@@ -72,7 +72,7 @@ describeWithKernel('ProveJail', ['root', 'bpf'], () => {
     expect(root).not.toEqual(expect.arrayContaining(['etc']));
     for (const name of ['etc', 'home', 'root', 'var', 'tmp']) expect(root).not.toContain(name);
     expect(bpfleet).toEqual(['apps']);
-    expect(sys.sort()).toEqual(['devices', 'kernel']);
+    expect(sys.sort()).toEqual(['bus', 'devices', 'kernel']);
     expect(hostFolder).toBe(false);
   });
 

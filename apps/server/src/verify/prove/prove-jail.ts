@@ -8,7 +8,7 @@ import type { JailLimits, JailResult } from '../jail/run.js';
 import { Slots } from '../jail/slots.js';
 import { verifierRoot } from './verifier-binds.js';
 import type { VerifierRoot } from './verifier-binds.js';
-import { verifierReportSchema } from './verifier-report.js';
+import { badRequestSchema, verifierReportSchema } from './verifier-report.js';
 import type { VerifierReport } from './verifier-report.js';
 
 export interface ProveJailOptions {
@@ -20,9 +20,12 @@ export interface ProveJailOptions {
   memoryBytesMax?: number;
 }
 
-export type ProveFailure = 'timeout' | 'output' | 'crash' | 'report';
+export type ProveFailure = 'request' | 'timeout' | 'output' | 'crash' | 'report';
 
-/** The verifier did not come to a verdict: this says nothing about the object, and may be tried again. */
+/**
+ * The verifier did not come to a verdict. `request` means that the object or its globals are not what libbpf can open; the
+ * other reasons say nothing about the object.
+ */
 export class ProveError extends Error {
   readonly code = 'PROVE_FAILED';
   constructor(
@@ -39,6 +42,21 @@ export class ProveError extends Error {
 export type Availability = { ok: true } | { ok: false; reason: string };
 
 const CAPABILITIES = ['CAP_BPF', 'CAP_PERFMON', 'CAP_NET_ADMIN'] as const;
+/**
+ * What the verifier and libbpf read about the kernel: its types, build id, security modules, CPUs, and which hooks there are
+ * (the folder of event sources holds links to the devices behind it).
+ */
+const KERNEL_FACTS = [
+  '/sys/kernel/btf',
+  '/sys/kernel/notes',
+  '/sys/kernel/security/lsm',
+  '/sys/kernel/tracing/events',
+  '/sys/bus/event_source',
+  '/sys/devices/kprobe',
+  '/sys/devices/uprobe',
+  '/sys/devices/system/cpu',
+];
+const EXIT_BAD_REQUEST = 2;
 const INITIAL_USER_NAMESPACE = /^\s*0\s+0\s+4294967295\s*$/;
 const OUTPUT_CHARS_MAX = 4096;
 
@@ -103,7 +121,7 @@ export class ProveJail {
     });
     const root = await this.root;
     const request = {
-      object: object.toString('base64'),
+      objectBase64: object.toString('base64'),
       globals: Object.fromEntries(Object.entries(globals).map(([name, bytes]) => [name, bytes.toString('base64')])),
     };
     const result = await runInJail({
@@ -112,15 +130,7 @@ export class ProveJail {
         ...['--cap-drop', 'ALL', ...CAPABILITIES.flatMap((capability) => ['--cap-add', capability])],
         ...['--clearenv', '--setenv', 'LC_ALL', 'C', '--proc', '/proc', '--dev', '/dev'],
         ...root.arguments,
-        ...[
-          '--ro-bind-try',
-          '/sys/kernel/btf',
-          '/sys/kernel/btf',
-          '--ro-bind-try',
-          '/sys/kernel/notes',
-          '/sys/kernel/notes',
-        ],
-        ...['--ro-bind', '/sys/devices/system/cpu', '/sys/devices/system/cpu'],
+        ...KERNEL_FACTS.flatMap((file) => ['--ro-bind-try', file, file]),
         ...['--remount-ro', '/', '--chdir', '/'],
       ],
       command: [root.node, root.main],
@@ -141,9 +151,13 @@ function parseReport(result: JailResult, limits: JailLimits): VerifierReport {
   if (result.end === 'output') {
     throw new ProveError(`the report is larger than ${limits.outputBytesMax} bytes`, 'output', output);
   }
-  if (result.end !== 'exited' || result.code !== 0) {
+  if (result.end !== 'exited' || (result.code !== 0 && result.code !== EXIT_BAD_REQUEST)) {
     throw new ProveError(`the verifier broke down (${result.signal ?? `exit ${result.code}`})`, 'crash', output);
   }
+  return result.code === 0 ? parseVerdict(result, output) : refuseRequest(result, output);
+}
+
+function parseVerdict(result: JailResult, output: string): VerifierReport {
   try {
     return verifierReportSchema.parse(JSON.parse(result.stdout.toString('utf8')));
   } catch (error) {
@@ -153,4 +167,14 @@ function parseReport(result: JailResult, limits: JailLimits): VerifierReport {
       output,
     );
   }
+}
+
+function refuseRequest(result: JailResult, output: string): never {
+  let message = 'the verifier refused its request without a reason';
+  try {
+    message = badRequestSchema.parse(JSON.parse(result.stdout.toString('utf8'))).error.message;
+  } catch {
+    // The exit code alone has said it.
+  }
+  throw new ProveError(message, 'request', output);
 }
