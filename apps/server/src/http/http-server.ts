@@ -27,8 +27,11 @@ export async function createHttpApplication(
   app.useGlobalFilters(new ProblemFilter());
   app.enableShutdownHooks();
   await app.register(fastifyCookie as never);
-  if (config.webDir)
+  if (config.webDir) {
+    // Loaded only where pages are served: an ingest process has no use for it.
+    const { default: fastifyStatic } = await import('@fastify/static');
     await app.register(fastifyStatic as never, { root: resolve(config.webDir), wildcard: false } as never);
+  }
   addSecurityHeaders(app);
   if (config.roles.includes('api')) addOpenApi(app, config.webDir !== undefined);
   return app;
