@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { missingCapabilities } from '../jail/capabilities.js';
 import { JailError } from '../jail/error.js';
 import { roBindArguments } from '../jail/host-tools.js';
 import { runInJail } from '../jail/run.js';
@@ -71,45 +72,38 @@ export class CompileJail {
   private async compileInSlot(pkg: SourcePackage, entry: string, arch: ProbeArch): Promise<CompileResult> {
     const compiler = await this.findCompilerOnce();
     const folder = await mkdtemp(path.join(tmpdir(), 'bpfleet-compile-'));
-    let filter: FileHandle | undefined;
     try {
-      const sources = path.join(folder, 'src');
-      await writeSources(sources, pkg);
-      filter = await openFilter(path.join(folder, 'seccomp'));
-      const run = async (command: string[], stdin?: Buffer) => {
-        const { fd } = filter as FileHandle;
-        return runInJail({ bwrap: this.root(compiler, sources), command, limits: this.limits, stdin, seccompFd: fd });
-      };
-      const compiled = await run(this.clangCommand(compiler, entry, arch));
+      await writeSources(path.join(folder, 'src'), pkg);
+      const compiled = await this.run(compiler, folder, this.clangCommand(compiler, entry, arch));
       const output = compiled.stderr.toString('utf8');
       const diagnostics = parseDiagnostics(output, pkg);
       if (compiled.end !== 'exited' || compiled.code !== 0) throw failure(compiled, diagnostics, output, this.limits);
       const object = await this.strip(compiler, compiled.stdout, folder);
-      return {
-        object,
-        warnings: diagnostics.filter((d) => d.severity === 'warning'),
-        compilerVersion: compiler.version,
-      };
+      const warnings = diagnostics.filter(({ severity }) => severity === 'warning');
+      return { object, warnings, compilerVersion: compiler.version };
     } finally {
-      await filter?.close();
       await rm(folder, { recursive: true, force: true });
     }
   }
 
   private async strip(compiler: Compiler, object: Buffer, folder: string): Promise<Buffer> {
     if (!compiler.strip) return object;
-    const filter = await openFilter(path.join(folder, 'seccomp-strip'));
+    const stripped = await this.run(compiler, folder, [compiler.strip, '-g', '-', '-o', '-'], object);
+    if (stripped.end === 'exited' && stripped.code === 0) return stripped.stdout;
+    const output = stripped.stderr.toString('utf8').slice(0, DIAGNOSTIC_CHARS_MAX);
+    throw new CompileError('the debug information could not be taken out of the object', 'crash', [], output);
+  }
+
+  private async run(compiler: Compiler, folder: string, command: string[], stdin?: Buffer): Promise<JailResult> {
+    const filter = await openFilter(path.join(folder, 'seccomp'));
     try {
-      const stripped = await runInJail({
-        bwrap: this.root(compiler, path.join(folder, 'src')),
-        command: [compiler.strip, '-g', '-', '-o', '-'],
+      return await runInJail({
+        bwrap: await this.root(compiler, path.join(folder, 'src')),
+        command,
         limits: this.limits,
-        stdin: object,
         seccompFd: filter.fd,
+        ...(stdin ? { stdin } : {}),
       });
-      if (stripped.end === 'exited' && stripped.code === 0) return stripped.stdout;
-      const output = stripped.stderr.toString('utf8').slice(0, DIAGNOSTIC_CHARS_MAX);
-      throw new CompileError('the debug information could not be taken out of the object', 'crash', [], output);
     } finally {
       await filter.close();
     }
@@ -123,11 +117,12 @@ export class CompileJail {
     return this.compiler;
   }
 
-  private root(compiler: Compiler, sources: string): string[] {
-    const isRoot = process.geteuid?.() === 0;
+  private async root(compiler: Compiler, sources: string): Promise<string[]> {
+    // Who may not make namespaces makes a user namespace first, where every kernel since 3.8 allows the others.
+    const mayMakeNamespaces = process.geteuid?.() === 0 && (await missingCapabilities(['CAP_SYS_ADMIN'])).length === 0;
     const includes = this.options.includeDirs.map((host, i) => ({ host, jail: `/include/${i}` }));
     return [
-      ...(isRoot ? [] : ['--unshare-user', '--uid', '65534', '--gid', '65534']),
+      ...(mayMakeNamespaces ? [] : ['--unshare-user', '--uid', '65534', '--gid', '65534']),
       ...['--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try'],
       ...['--cap-drop', 'ALL', '--clearenv', '--setenv', 'LC_ALL', 'C'],
       ...['--setenv', 'LD_LIBRARY_PATH', compiler.libraryFolders.join(':')],
@@ -177,9 +172,9 @@ function reasonOf(
   limits: JailLimits,
 ): [CompileFailure, string] {
   if (result.end === 'timeout') return ['timeout', `the compiler was stopped after ${limits.timeoutMs} ms`];
+  if (result.end === 'output') return ['output', `the compiler wrote more than ${limits.outputBytesMax} bytes`];
   if (result.code === EXIT_KILLED)
     return ['timeout', `the compiler was stopped after ${limits.cpuSecondsMax} s of CPU`];
-  if (result.end === 'output') return ['output', `the compiler wrote more than ${limits.outputBytesMax} bytes`];
   if (/out of memory|bad_alloc|allocation failed/i.test(output)) {
     return ['memory', `the compiler needed more than ${limits.addressBytesMax} bytes of memory`];
   }
