@@ -1,4 +1,5 @@
-import type { BpfMap, BpfObject, ObjectSpec, ProgramSpec } from '@bpfleet/node-libbpf';
+import { BtfError, readObject } from '@bpfleet/btf';
+import type { BpfMap, BpfObject, ObjectSpec, OpenOptions, ProgramSpec } from '@bpfleet/node-libbpf';
 import { LibbpfError, openObject, probeFeatures, VerifierError } from '@bpfleet/node-libbpf';
 import { describeKernel, mayLoadPrograms, missingHook, readText } from './kernel.js';
 import type { KernelReport, MapReport, ProgramReport, VerifierReport } from './report.js';
@@ -53,13 +54,7 @@ function withJit(kernel: KernelReport, programs: readonly ProgramReport[]): Kern
 
 /** Opens the object and applies the request's globals and choice of programs. Pins are taken away: nothing is pinned. */
 function openAsAsked(request: VerifierRequest, verifierLogLevel: 0 | 4): ObjectSpec {
-  let spec: ObjectSpec;
-  try {
-    spec = openObject(request.object, { logBytesMax: request.logBytesMax, verifierLogLevel });
-  } catch (error) {
-    if (error instanceof LibbpfError) throw new BadRequestError('OBJECT_INVALID', error.message);
-    throw error;
-  }
+  const spec = openChecked(request.object, { logBytesMax: request.logBytesMax, verifierLogLevel });
   for (const map of spec.maps) if (map.pinPath !== undefined) map.pinPath = undefined;
   for (const [name, value] of request.globals) {
     const map = findNamed('map', spec.maps, name);
@@ -73,6 +68,19 @@ function openAsAsked(request: VerifierRequest, verifierLogLevel: 0 | 4): ObjectS
   }
   for (const [name, autoload] of request.autoload) findNamed('program', spec.programs, name).autoload = autoload;
   return spec;
+}
+
+/** libbpf 1.1 trusts an object's BTF and dies of a type id that is out of range, so our own reader goes first. */
+function openChecked(object: Buffer, options: OpenOptions): ObjectSpec {
+  try {
+    readObject(object);
+    return openObject(object, options);
+  } catch (error) {
+    if (error instanceof LibbpfError || error instanceof BtfError) {
+      throw new BadRequestError('OBJECT_INVALID', error.message);
+    }
+    throw error;
+  }
 }
 
 function findNamed<Named extends { name: string }>(kind: string, list: readonly Named[], name: string): Named {
