@@ -38,8 +38,12 @@ SEC("xdp") int count_packets(void *ctx) { return min_us + by_comm + uid + level 
 SEC("perf_event") int on_sample(void *ctx) { return 0; }
 char LICENSE[] SEC("license") = "GPL";`;
 
+export function sampleBytes(target: 'bpfel' | 'bpfeb' = 'bpfel'): Uint8Array {
+  return compileBpf(SOURCE, target);
+}
+
 export function sampleObject(target: 'bpfel' | 'bpfeb' = 'bpfel'): BpfObjectFile {
-  return readObject(compileBpf(SOURCE, target));
+  return readObject(sampleBytes(target));
 }
 
 export const SAMPLE_MANIFEST = `

@@ -9,6 +9,8 @@ const MEMBERS_MAX = 4096;
 /** Room that a program leaves so that its struct has no holes. */
 const PADDING = /^_*(pad|padding|reserved)_?\d*$/;
 
+const BITFIELD_KINDS: ReadonlySet<string> = new Set(['int', 'uint', 'bool', 'enum']);
+
 export interface ColumnOptions {
   /** Dotted paths that are asked for: of a union, the arms on the way to them become columns. */
   readonly arms?: Iterable<string>;
@@ -81,10 +83,16 @@ class Walk {
       this.#array(type, path, offsetBits, isLast);
       return;
     }
-    const bits = member.bitfieldBits || (type.kind === 'int' && type.bits % 8 !== 0 ? type.bits : 0);
+    // Before bitfields had a width of their own in members, an integer type could be narrower than its bytes.
+    const narrow = type.kind === 'int' && type.bits !== type.bytes * 8;
+    const bits = member.bitfieldBits || (narrow ? type.bits : 0);
     const whole = this.btf.sizeOf(type.id) * 8;
-    if (bits > whole) throw new BtfError('BTF_LAYOUT', `bitfield ${path.join('.')} is wider than its type`);
-    this.#push(type, path, offsetBits, bits || whole, { ...scalarKind(type), bitfield: bits !== 0 });
+    const part = scalarKind(type);
+    if (bits > whole || (bits !== 0 && part.kind !== 'opaque' && !BITFIELD_KINDS.has(part.kind))) {
+      throw new BtfError('BTF_LAYOUT', `${path.join('.')} is a bitfield of ${bits} bits of a type that has none`);
+    }
+    const start = offsetBits + (narrow ? type.offsetBits : 0);
+    this.#push(type, path, start, bits || whole, { ...part, bitfield: bits !== 0 });
   }
 
   #array(type: ArrayType, path: readonly string[], offsetBits: number, isLast: boolean): void {
@@ -112,6 +120,9 @@ class Walk {
 
   #push(type: BtfType, path: readonly string[], offsetBits: number, bits: number, part: Part): void {
     this.#checkEnd(offsetBits, bits, path.join('.'));
+    if (offsetBits % 8 !== 0 && part.bitfield !== true) {
+      throw new BtfError('BTF_LAYOUT', `member ${path.join('.')} does not begin on a byte`);
+    }
     this.columns.push({
       name: path.join('_'),
       path: path.join('.'),

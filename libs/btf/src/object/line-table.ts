@@ -23,7 +23,6 @@ export interface LineTable {
 const OPCODE_CALL = 0x85;
 const OPCODE_LD_IMM64 = 0x18;
 const PSEUDO_CALL = 1;
-const PSEUDO_FUNC = 4;
 /** The kernel's own limit on subprograms of one program. */
 const SUBPROGRAMS_MAX = 256;
 
@@ -130,12 +129,12 @@ class CallGraph {
     return list;
   }
 
-  /** A call of a subprogram, or the address of one (a callback). */
+  /** A call of a subprogram, or a load that may be the address of one: libbpf marks those only once it relocates. */
   #isCall(view: DataView, at: number): boolean {
     const opcode = view.getUint8(at);
     const registers = view.getUint8(at + 1);
     const source = this.elf.littleEndian ? registers >> 4 : registers & 0xf;
-    return (opcode === OPCODE_CALL && source === PSEUDO_CALL) || (opcode === OPCODE_LD_IMM64 && source === PSEUDO_FUNC);
+    return (opcode === OPCODE_CALL && source === PSEUDO_CALL) || opcode === OPCODE_LD_IMM64;
   }
 
   /** Calls count instructions from the next one, addresses are bytes; a relocation says from where in which section. */

@@ -8,13 +8,14 @@ import { buildLineTable } from './line-table.js';
 import { mapsOf } from './maps.js';
 import { functionsOf } from './programs.js';
 import type { BpfObjectFile } from './types.js';
+import { validateTypes } from './validate.js';
 
 /** Bytes that a licence may have, its NUL included; the kernel reads 128. */
 const LICENSE_BYTES_MAX = 128;
 
 /**
  * Reads a compiled BPF object: everything about it that needs no kernel. Any input is safe: what is wrong is refused.
- * @throws BtfError ELF_INVALID, BTF_MISSING, BTF_INVALID, BTF_LIMIT, BTF_LAYOUT, OBJECT_INVALID
+ * @throws BtfError ELF_INVALID, BTF_MISSING, BTF_INVALID, BTF_NOT_FOUND, BTF_LIMIT, BTF_LAYOUT, OBJECT_INVALID
  */
 export function readObject(bytes: Uint8Array): BpfObjectFile {
   const elf = parseElf(bytes);
@@ -24,6 +25,7 @@ export function readObject(bytes: Uint8Array): BpfObjectFile {
   const btfSection = elf.section('.BTF');
   if (btfSection === undefined) throw new BtfError('BTF_MISSING', 'the object has no BTF: compile it with -g');
   const btf = parseBtf(btfSection.data);
+  validateTypes(btf);
   const extSection = elf.section('.BTF.ext');
   const ext =
     extSection === undefined
