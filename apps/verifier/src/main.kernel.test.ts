@@ -146,6 +146,16 @@ onKernel('the verifier process [needs root]', () => {
     expect(verdict.verdict).toBe('accepted');
   });
 
+  it('blames no program for a map that cannot be made', () => {
+    const object = compile('bad_map', good.replace('max_entries, 4', 'max_entries, 0'));
+    const verdict = report({ objectBase64: object });
+    expect(verdict).toMatchObject({
+      verdict: 'refused',
+      reason: expect.stringContaining("map 'verifier_test_counts'"),
+      programs: [{ name: 'counts', verdict: 'skipped', errnoName: 'EINVAL' }],
+    });
+  });
+
   it('says that a hook is missing without blaming the program', () => {
     const object = compile('nowhere', good.replace('raw_syscalls/sys_enter', 'raw_syscalls/no_such_event'));
     const verdict = report({ objectBase64: object });

@@ -62,7 +62,7 @@ export interface ProgramReport {
    * accepted: loads.
    * refused: the verifier or libbpf refuses it; see `log`.
    * unsupported: this kernel has no such program type, hook or tracepoint; not the author's fault.
-   * skipped: was not to be loaded, or could not be tried (then the report's verdict is unable).
+   * skipped: was not to be loaded, or could not be tried (then the report has a `reason`).
    */
   verdict: 'accepted' | 'refused' | 'unsupported' | 'skipped';
   /** Positive; with errnoName (`EACCES`) when the kernel or libbpf gave one. */

@@ -27,7 +27,7 @@ export function verify(request: VerifierRequest): VerifierReport {
   const loadMs = Math.round((performance.now() - started) * 1000) / 1000;
   if (outcome instanceof LibbpfError) {
     if (isMachineRefusal(outcome)) {
-      const reason = `this machine lets the verifier load nothing: ${outcome.message}`;
+      const reason = `this machine lets the verifier load nothing: ${oneLine(outcome)}`;
       return { kernel, verdict: 'unable', reason, loadMs, programs: programs.map(skip), maps };
     }
     const judged = programs.map((program) => judgeAlone(request, program));
@@ -163,7 +163,14 @@ function describeRefusal(program: Described, error: LibbpfError): ProgramReport 
   const { autoload: _, ...facts } = program;
   const log = error instanceof VerifierError && error.log !== '' ? error.log : error.message;
   const errno = error.errno === 0 ? {} : { errno: error.errno, errnoName: error.errnoName };
-  return { ...facts, verdict: isUnsupported(program, error) ? 'unsupported' : 'refused', ...errno, log };
+  return { ...facts, verdict: classifyRefusal(program, error), ...errno, log };
+}
+
+function classifyRefusal(program: Described, error: LibbpfError): ProgramReport['verdict'] {
+  if (isUnsupported(program, error)) return 'unsupported';
+  // libbpf names the program at which it stops. What it says without a name is about a map or the whole object.
+  const blamed = error instanceof VerifierError || error.message.includes(`prog '${program.name}'`);
+  return blamed ? 'refused' : 'skipped';
 }
 
 /** Whether the kernel, and not the program, is the reason. */
@@ -188,6 +195,11 @@ function readMapMemory(fd: number): number | undefined {
   return memory === undefined ? undefined : Number(memory);
 }
 
+/** libbpf prints several lines on its way out. */
+function oneLine(error: LibbpfError): string {
+  return error.message.replaceAll('\n', '; ');
+}
+
 function conclude(
   programs: readonly ProgramReport[],
   whole: LibbpfError | undefined,
@@ -198,7 +210,7 @@ function conclude(
     const names = unsupported.map((program) => `${program.name} (${program.section})`).join(', ');
     return { verdict: 'unable', reason: `this kernel does not support ${names}` };
   }
-  // Each program loads alone and still the object does not: a map, or programs that need each other.
-  if (whole !== undefined) return { verdict: 'refused', reason: whole.message };
+  // No program is to blame and still the object does not load: a map, or programs that need each other.
+  if (whole !== undefined) return { verdict: 'refused', reason: oneLine(whole) };
   return { verdict: 'accepted' };
 }
