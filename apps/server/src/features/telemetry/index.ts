@@ -1,3 +1,4 @@
+import { TelemetryQueryModule } from './query/query.module.js';
 import { TelemetryMaintenanceModule } from './schema/maintenance.module.js';
 import { TelemetrySchemaModule } from './schema/schema.module.js';
 
@@ -8,7 +9,7 @@ export { INGEST_ROLE } from './schema/settings.js';
 export { TelemetryError } from './schema/telemetry-error.js';
 
 /** Role `api`: the schema, what publishing needs of it, and queries. */
-export const telemetryApiModules = [TelemetrySchemaModule];
+export const telemetryApiModules = [TelemetrySchemaModule, TelemetryQueryModule];
 
 /** Role `control`: the schema, partitions and retention. */
 export const telemetryOwnerModules = [TelemetrySchemaModule, TelemetryMaintenanceModule];
