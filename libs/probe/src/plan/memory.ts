@@ -15,7 +15,7 @@ export interface MapMemory {
 /** struct htab_elem before its key, struct bucket, struct bpf_array and its like: those of 64-bit kernels 5.10 to 6.18. */
 const HASH_ELEMENT_BYTES = 48;
 const HASH_BUCKET_BYTES = 16;
-const MAP_HEADER_BYTES = 512;
+const MAP_HEADER_BYTES = 1024;
 const POINTER_BYTES = 8;
 const LPM_NODE_BYTES = 40;
 const STACK_BUCKET_BYTES = 32;
