@@ -4,12 +4,14 @@ import { ControlModule } from './control/index.js';
 import { DebugApiModule } from './debug/index.js';
 import { DevicesApiModule } from './devices/index.js';
 import { EnrolmentApiModule } from './enrolment/index.js';
+import { ReleasesApiModule } from './releases/index.js';
 import { RunsApiModule } from './runs/index.js';
 
 /** What the role api serves of the control plane. */
 export const apiModules: readonly Type[] = [
   DevicesApiModule,
   EnrolmentApiModule,
+  ReleasesApiModule,
   AssignmentsApiModule,
   RunsApiModule,
   DebugApiModule,

@@ -63,13 +63,9 @@ export function answerFor(device: SelectedDevice, release: PreviewedRelease | un
   }
   const verdict = release.verdicts.find((one) => isSameKernel(one, facts));
   if (verdict) return answerOf(verdict);
-  const unproven = release.verdicts.find((one) => one.verdict === 'unproven');
-  const why = release.verdicts.some((one) => one.verdict !== 'unproven') ? '' : reasonText(unproven?.reason);
-  return { verdict: 'unknown', reason: `not proven on this kernel${why}` };
-}
-
-function reasonText(reason: string | null | undefined): string {
-  return reason ? `: ${reason}` : '';
+  // Nobody could ask any kernel: the reason is the same for all.
+  const nobody = release.verdicts.find((one) => one.kernelRelease === null);
+  return { verdict: 'unknown', reason: `not proven on this kernel${nobody?.reason ? `: ${nobody.reason}` : ''}` };
 }
 
 function answerOf(verdict: KernelVerdict): Answer {
@@ -79,13 +75,16 @@ function answerOf(verdict: KernelVerdict): Answer {
     return { verdict: 'refuses', reason: `refused by this kernel: ${why}` };
   }
   const unsupported = verdict.programs.filter((program) => program.verdict === 'unsupported').map(({ name }) => name);
-  const but = unsupported.length > 0 ? `, but it does not support ${unsupported.join(', ')}` : '';
-  return { verdict: 'takes', reason: `proven on this kernel${but}` };
+  if (unsupported.length > 0) {
+    return { verdict: 'refuses', reason: `this kernel does not support ${unsupported.join(', ')}` };
+  }
+  if (verdict.verdict === 'accepted') return { verdict: 'takes', reason: 'proven on this kernel' };
+  return { verdict: 'unknown', reason: `not proven on this kernel: ${verdict.reason ?? 'it gave no verdict'}` };
 }
 
 /** The build id names a kernel exactly; where one side has none, release and architecture must do. */
 function isSameKernel(verdict: KernelVerdict, facts: NonNullable<SelectedDevice['facts']>): boolean {
-  if (verdict.verdict === 'unproven') return false;
+  if (verdict.kernelRelease === null) return false;
   if (verdict.kernelBuildId && facts.kernelBuildId) return verdict.kernelBuildId === facts.kernelBuildId;
   return verdict.kernelRelease === facts.kernelRelease && verdict.kernelArch === facts.kernelArch;
 }

@@ -21,7 +21,7 @@ import { AuditModule } from '../../audit/index.js';
 import { ControlDispatcher } from '../dispatcher.js';
 import { FakeLink } from './fake-link.js';
 
-const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), '../../../../../..');
+export const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), '../../../../../..');
 export const BENCH_START = new Date('2026-03-01T12:00:00.000Z');
 
 @Global()

@@ -1,0 +1,1 @@
+export { ReleasesApiModule } from './releases.module.js';
