@@ -126,7 +126,7 @@ async function run(options: UpOptions, startedAt: Date): Promise<number> {
       process.stdout.write(`${JSON.stringify({ ok: false, error: sentenceOf(error), kernel: release() })}\n`);
     return 1;
   } finally {
-    say('stopping');
+    if (!services.isEmpty) say('stopping');
     await services.stopAll();
     data.release();
   }

@@ -17,6 +17,10 @@ export class ServiceStack {
     this.started.push(service);
   }
 
+  get isEmpty(): boolean {
+    return this.started.length === 0;
+  }
+
   get isStopping(): boolean {
     return this.stopped !== undefined;
   }
