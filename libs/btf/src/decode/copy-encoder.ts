@@ -69,7 +69,7 @@ function integerType(signed: boolean, bits: number): 'int2' | 'int4' | 'int8' | 
 
 function elementType(element: ArrayElement): PgType {
   if (element.kind === 'bool') return 'bool';
-  if (element.kind === 'float') return element.bytes === 4 ? 'float4' : 'float8';
+  if (element.kind === 'float') return 'float8';
   return integerType(element.kind === 'int', element.bytes * 8);
 }
 

@@ -17,7 +17,6 @@ export type PgType =
   | 'int4[]'
   | 'int8[]'
   | 'numeric[]'
-  | 'float4[]'
   | 'float8[]'
   | 'bool[]';
 

@@ -120,6 +120,12 @@ SEC("raw_tp/x") int p(struct task *t) { return t->in.b; }`;
     ]);
   });
 
+  it('refuses maps of the old kind with a hint', () => {
+    const source =
+      'struct def { __u32 type, key, value, max, flags; }; struct def old SEC("maps") = { 1, 4, 4, 1, 0 };';
+    expect(() => readObject(compileBpf(source))).toThrow(/declare them in SEC\("\.maps"\)/);
+  });
+
   it('says what is wrong with something that is no BPF object', () => {
     expect(() => readObject(new Uint8Array(10))).toThrow(expect.objectContaining({ code: 'ELF_INVALID' }));
     expect(() => readObject(new TextEncoder().encode('#!/bin/sh\necho not an object at all, sorry'))).toThrow(

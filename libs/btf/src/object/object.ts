@@ -26,6 +26,9 @@ export function readObject(bytes: Uint8Array): BpfObjectFile {
   if (btfSection === undefined) throw new BtfError('BTF_MISSING', 'the object has no BTF: compile it with -g');
   const btf = parseBtf(btfSection.data);
   validateTypes(btf);
+  if (elf.section('maps') !== undefined) {
+    throw new BtfError('OBJECT_INVALID', 'maps of section "maps" are libbpf 0.x: declare them in SEC(".maps")');
+  }
   const extSection = elf.section('.BTF.ext');
   const ext =
     extSection === undefined

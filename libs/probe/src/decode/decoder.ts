@@ -115,7 +115,8 @@ function asHex(column: Column): DecodedColumn | Refusal {
 
 function asNamed(column: Column, spec: DecoderSpec): DecodedColumn | Refusal {
   if (!isInteger(column)) return needsInteger(column);
-  const signed = column.kind === 'int' || (column.kind === 'enum' && column.signed === true);
+  const mayBeNegative = column.kind === 'int' || (column.kind === 'enum' && column.signed === true);
+  const signed = mayBeNegative && spec.decode !== 'majorminor';
   const number: Column = { ...column, kind: signed ? 'int' : 'uint' };
   const device = DEVICE_DECODERS.find((decoder) => decoder === spec.decode);
   if (device !== undefined) return { column: number, pgType: pgTypeOf(number) as PgType, dictionary: device };

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { addressText } from './address.js';
 import { ERRNO_NAMES } from './errno.js';
@@ -21,6 +22,17 @@ describe('syscallName', () => {
       .map(Number)
       .filter((number) => number >= 424);
     expect(shared.map((number) => SYSCALLS_ARM64[number])).toEqual(shared.map((number) => SYSCALLS_X86_64[number]));
+  });
+});
+
+const HEADER = '/usr/include/x86_64-linux-gnu/asm/unistd_64.h';
+
+describe('the generated table of x86-64', () => {
+  (existsSync(HEADER) ? it : it.skip)('has every call of this machine (needs linux-libc-dev for x86-64)', () => {
+    const calls = [...readFileSync(HEADER, 'utf8').matchAll(/^#define __NR_(\w+) (\d+)$/gm)];
+    expect(calls.length).toBeGreaterThan(300);
+    const missing = calls.filter(([, name, number]) => SYSCALLS_X86_64[Number(number)] !== name);
+    expect(missing.map(([line]) => line)).toEqual([]);
   });
 });
 
