@@ -6,12 +6,12 @@ export interface Announced {
   readonly data: DataFolder;
   readonly runsAttached: number;
   readonly passwordWorks: boolean;
-  /** How to start an agent elsewhere, or here with more privilege. */
-  readonly enrolCommand: string | undefined;
+  /** How to start an agent here with more privilege. */
+  readonly agentCommands: readonly string[];
 }
 
 /** The block printed when everything is up: where to look, how to get in, where things are. */
-export function announcement({ fleet, data, runsAttached, passwordWorks, enrolCommand }: Announced): string {
+export function announcement({ fleet, data, runsAttached, passwordWorks, agentCommands }: Announced): string {
   const rows: [string, string][] = [
     ['Web app', fleet.url],
     ['User', 'admin'],
@@ -22,7 +22,7 @@ export function announcement({ fleet, data, runsAttached, passwordWorks, enrolCo
   rows.push(['Data', data.root], ['Logs', data.log]);
   const lines = ['', '  bpfleet is up', '', ...rows.map(([name, value]) => `  ${name.padEnd(9)} ${value}`)];
   if (fleet.noAgent) lines.push('', `  ${fleet.noAgent}`);
-  if (fleet.noAgent && enrolCommand) lines.push(`  To start one: ${enrolCommand}`);
+  if (agentCommands.length > 0) lines.push('', '  To start one:', ...agentCommands.map((command) => `    ${command}`));
   for (const problem of fleet.onboarding.problems) lines.push('', `  ${problem}`);
   return [...lines, '', '  Ctrl-C stops everything.', '', ''].join('\n');
 }

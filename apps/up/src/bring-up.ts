@@ -62,10 +62,18 @@ export async function bringUp(to: BringUp): Promise<Fleet> {
   const place: Place = { repositoryDir: to.repositoryDir, data, ports };
   const url = publicUrl(ports);
   const databaseUrl = await startPostgres(to, ports.postgres);
-  for (const spec of serverProcesses(place, databaseUrl)) await startProcess(to, spec);
+  const { broker, server, ingest } = serverProcesses(place, databaseUrl);
+  await startProcess(to, broker);
+  await startProcess(to, server);
+  // Nothing waits for ingest: what an agent sends before it listens stays in the agent's spool until it is acknowledged.
+  const ingesting = startProcess(to, ingest);
+  // Awaited at the end; until then a failure must not count as unhandled.
+  ingesting.catch(() => undefined);
   const session = await openSession(url, data);
-  if (!session)
+  if (!session) {
+    await ingesting;
     return { url, session, device: undefined, noAgent: NO_SESSION, onboarding: { releases: [], problems: [] } };
+  }
   const noAgent = options.agent ? whyNoAgent(readMachineFacts()) : 'No agent was asked for (--no-agent).';
   let device: string | undefined;
   if (noAgent === undefined) {
@@ -73,5 +81,6 @@ export async function bringUp(to: BringUp): Promise<Fleet> {
     await startProcess(to, agentProcess(place));
   }
   const onboarding = await publishBuiltInProbes(place, session, to.events.say);
+  await ingesting;
   return { url, session, device, noAgent, onboarding };
 }

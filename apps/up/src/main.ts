@@ -68,12 +68,15 @@ async function runsAttachedSoon(fleet: Fleet): Promise<number> {
   }
 }
 
-async function enrolCommand(fleet: Fleet): Promise<string | undefined> {
-  if (!fleet.session || !fleet.noAgent) return undefined;
-  const created = await fleet.session.client.call('createEnrolmentToken', {
+/** A token for the agent that could not be started here, in the commands that would start it with more privilege. */
+async function agentCommands(fleet: Fleet): Promise<readonly string[]> {
+  if (!fleet.session || !fleet.noAgent) return [];
+  const { token } = await fleet.session.client.call('createEnrolmentToken', {
     body: { name: 'printed by npm run up', uses: 1 },
   });
-  return created.command;
+  const agent = `sudo ${process.execPath} ${join(repositoryDir, 'apps/agent/dist/main.js')}`;
+  const state = '--state /var/lib/bpfleet-agent';
+  return [`${agent} enrol --server ${fleet.url} --token ${token} ${state}`, `${agent} run ${state}`];
 }
 
 async function stay(fleet: Fleet, data: DataFolder, ending: Ending): Promise<number> {
@@ -81,7 +84,7 @@ async function stay(fleet: Fleet, data: DataFolder, ending: Ending): Promise<num
     runsAttached: await runsAttachedSoon(fleet),
     passwordWorks: await passwordStillWorks(fleet.url, data),
   };
-  process.stdout.write(announcement({ fleet, data, ...facts, enrolCommand: await enrolCommand(fleet) }));
+  process.stdout.write(announcement({ fleet, data, ...facts, agentCommands: await agentCommands(fleet) }));
   const wrong = await ending.reason;
   if (wrong !== undefined) throw new Refusal(wrong);
   return 0;

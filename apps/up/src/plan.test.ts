@@ -20,14 +20,11 @@ describe('choosePorts', () => {
 });
 
 describe('serverProcesses', () => {
-  it('runs broker and ingest apart from the API, broker first', () => {
-    const specs = serverProcesses(place, 'postgres://x');
-    expect(specs.map(({ name, env }) => [name, env['BPFLEET_ROLES']])).toEqual([
-      ['broker', 'broker'],
-      ['server', 'api,control'],
-      ['ingest', 'ingest'],
-    ]);
-    for (const { env } of specs) {
+  it('runs broker and ingest apart from the API, all against the same Postgres and broker', () => {
+    const { broker, server, ingest } = serverProcesses(place, 'postgres://x');
+    const roles = [broker, server, ingest].map(({ env }) => env['BPFLEET_ROLES']);
+    expect(roles).toEqual(['broker', 'api,control', 'ingest']);
+    for (const { env } of [broker, server, ingest]) {
       expect(env).toMatchObject({
         BPFLEET_DATABASE_URL: 'postgres://x',
         BPFLEET_MQTT_URL: 'mqtts://127.0.0.1:2',

@@ -78,16 +78,14 @@ function serverEnvironment(place: Place, databaseUrl: string, roles: string): No
 }
 
 /** Broker and ingest are processes of their own, so that neither the API nor a burst of telemetry holds up the others. */
-export function serverProcesses(place: Place, databaseUrl: string): ProcessSpec[] {
+export function serverProcesses(
+  place: Place,
+  databaseUrl: string,
+): Record<'broker' | 'server' | 'ingest', ProcessSpec> {
   const main = join(place.repositoryDir, 'apps/server/dist/main.js');
-  const roles = [
-    { name: 'broker', roles: 'broker' },
-    { name: 'server', roles: 'api,control' },
-    { name: 'ingest', roles: 'ingest' },
-  ];
-  return roles.map((one) =>
-    nodeProcess(place, one.name, [main], serverEnvironment(place, databaseUrl, one.roles), 20_000),
-  );
+  const role = (name: string, roles: string): ProcessSpec =>
+    nodeProcess(place, name, [main], serverEnvironment(place, databaseUrl, roles), 20_000);
+  return { broker: role('broker', 'broker'), server: role('server', 'api,control'), ingest: role('ingest', 'ingest') };
 }
 
 export function agentProcess(place: Place): ProcessSpec {

@@ -31,15 +31,19 @@ export class ProcessLog {
     if (this.last.length > LAST_LINES_MAX) this.last.shift();
   }
 
-  /** What the process said last that reads like a reason; empty when it said nothing. */
+  /** What the process said last that reads like a reason; empty when there is no such line. */
   lastReason(): string {
-    const spoken = this.last.filter((line) => line.trim() !== '');
-    return reasonOf(spoken.findLast((line) => /fatal|error|refus/i.test(line)) ?? spoken.at(-1) ?? '');
+    const complaints = this.last.filter((line) => line.trim() !== '' && !isRoutine(line));
+    return reasonOf(complaints.findLast((line) => /fatal|error|refus/i.test(line)) ?? complaints.at(-1) ?? '');
   }
 
   close(): void {
     closeSync(this.descriptor);
   }
+}
+
+function isRoutine(line: string): boolean {
+  return line.startsWith('--- ') || /^\{.*"(ready":true|level":"(info|debug)")/.test(line);
 }
 
 /** The sentence inside a structured log line, or the line itself. */
