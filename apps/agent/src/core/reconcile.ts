@@ -64,10 +64,9 @@ function actionFor(entry: DesiredEntry, have: ActualRun, limits: Limits): Action
   if (have.live && lapsed(entry, limits)) return { kind: 'stop', run: entry.run, reason: 'LEASE_LAPSED' };
   if (have.busy !== undefined) return undefined;
   if (!sameProgram(entry, have.entry) || have.state === 'REMOVED') return startUnlessLapsed(entry, limits);
-  if (!sameTerms(entry, have.entry)) {
-    return have.budgetRefused && !have.live ? startUnlessLapsed(entry, limits) : { kind: 'update', entry };
-  }
-  return shouldStart(have, limits) ? startUnlessLapsed(entry, limits) : undefined;
+  if (shouldStart(have, limits)) return startUnlessLapsed(entry, limits);
+  if (sameTerms(entry, have.entry)) return undefined;
+  return have.budgetRefused && !have.live ? startUnlessLapsed(entry, limits) : { kind: 'update', entry };
 }
 
 function shouldStart(have: ActualRun, limits: Limits): boolean {

@@ -1,0 +1,53 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** A real agent in a process of its own, so that it can be killed. */
+export class AgentProcess {
+  readonly lines: Record<string, unknown>[] = [];
+  /** Its first line on stdout. */
+  readonly ready: Promise<{ ready: boolean; device: string }>;
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  private readonly child: ChildProcess;
+
+  constructor(args: readonly string[]) {
+    this.child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.exited = new Promise((resolve) => {
+      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+    });
+    this.ready = new Promise((resolve, reject) => {
+      createInterface({ input: this.child.stdout as NodeJS.ReadableStream }).once('line', (line) =>
+        resolve(JSON.parse(line) as { ready: boolean; device: string }),
+      );
+      void this.exited.then(({ code, signal }) => reject(new Error(`agent ended: ${code ?? signal}\n${this.log()}`)));
+    });
+    // Not every test waits for it.
+    this.ready.catch(() => undefined);
+    createInterface({ input: this.child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+      this.lines.push(parsed(line));
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
+  log(): string {
+    return this.lines.map((line) => JSON.stringify(line)).join('\n');
+  }
+
+  signal(name: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    this.child.kill(name);
+    return this.exited;
+  }
+}
+
+function parsed(line: string): Record<string, unknown> {
+  try {
+    return JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return { text: line };
+  }
+}
