@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, chmodSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -167,9 +167,11 @@ export class Stack {
   }
 
   async publish(folder: string): Promise<string> {
-    const { stdout, stderr, code } = await this.cli('publish', folder, '--json');
-    if (code !== 0) throw new Error(`publish of ${folder} failed: ${stderr}${stdout}`);
-    return (JSON.parse(stdout) as { id: string }).id;
+    const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
+    const sources = readdirSync(folder)
+      .filter((name) => name.endsWith('.bpf.c') || name.endsWith('.h'))
+      .map((name) => ({ name, text: read(name) }));
+    return (await this.api.call('publish', { body: { manifest: read('probe.yaml'), sources } })).id;
   }
 
   async attached(probe: string, device: string): Promise<string> {
