@@ -101,7 +101,7 @@ describeWithKernel('count_packets on an interface', ['bpf', 'btf', 'clang', 'net
     }
     socket.close();
     let packets = 0;
-    while (packets < 50) {
+    for (let turn = 0; packets < 50 && turn < 100_000; turn++) {
       packets = seriesOf(probe, 'received_packets_total')['udp'] ?? 0;
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -5,14 +5,17 @@ import { describeWithKernel } from '@bpfleet/testkit';
 import { RunningProbe } from '../testing/running-probe.js';
 
 const FREQUENCY_HZ = 999;
+// Some ten seconds of CPU.
+const ROUNDS_MAX = 1000;
 
 /** Burns CPU, in the kernel too, until the samples are enough; the sampling clock only runs while we do. */
 function burnUntil(samples: () => ProfileSample[], enough: (all: ProfileSample[]) => boolean): ProfileSample[] {
-  for (;;) {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
     for (let i = 0; i < 200; i++) readFileSync('/proc/self/maps');
     const all = samples();
     if (enough(all)) return all;
   }
+  throw new Error(`not enough samples: ${JSON.stringify(samples())}`);
 }
 
 const total = (samples: ProfileSample[]) => samples.reduce((sum, sample) => sum + sample.count, 0);

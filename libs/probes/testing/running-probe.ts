@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 import { readObject } from '@bpfleet/btf';
 import type { BpfObjectFile } from '@bpfleet/btf';
 import { openObject, possibleCpus, RingReader } from '@bpfleet/node-libbpf';
@@ -27,6 +27,8 @@ const KERNEL_BTF = '/sys/kernel/btf/vmlinux';
 const TARGET_ARCH: Record<string, string> = { x64: 'x86', arm64: 'arm64', arm: 'arm' };
 const UNAME_ARCH: Record<string, string> = { x64: 'x86_64', arm64: 'aarch64', arm: 'armv7l' };
 const HEADER_BYTES_MAX = 64 * 1024 * 1024;
+// Turns of the event loop, some ten seconds of them.
+const TURNS_MAX = 200_000;
 const DRAIN_BYTES = 1024 * 1024;
 
 /** The folder of one built-in probe. */
@@ -149,12 +151,13 @@ export class RunningProbe {
   /** Waits until `found` picks something out of the events of that name; each turn lets the event loop go round. */
   async waitForEvents<T>(name: string, found: (all: Record<string, unknown>[]) => T | undefined): Promise<T> {
     const all: Record<string, unknown>[] = [];
-    for (;;) {
+    for (let turn = 0; turn < TURNS_MAX; turn++) {
       all.push(...this.takeEvents(name));
       const result = found(all);
       if (result !== undefined) return result;
       await new Promise((resolve) => setImmediate(resolve));
     }
+    throw new Error(`the events never came; there were ${all.length}, such as ${inspect(all.slice(-3))}`);
   }
 
   /** The series of one counter or gauge. */

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { missingCapabilities } from '@bpfleet/testkit';
+import { describeWithJail } from '../testing/describe-with-jail.js';
 import { CompileJail } from './compile-jail.js';
 import { CompileError } from './diagnostics.js';
 import { PackageError } from './package.js';
@@ -27,7 +29,7 @@ async function refusal(promise: Promise<unknown>): Promise<CompileError> {
   );
 }
 
-describe('CompileJail', () => {
+describeWithJail('CompileJail', missingCapabilities(['clang', 'btf']), () => {
   let cache: string;
   let jail: CompileJail;
   const plain = new CompileJail({ includeDirs: [] });

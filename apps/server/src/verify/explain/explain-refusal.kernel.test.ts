@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
-import { describeWithKernel } from '@bpfleet/testkit';
+import { missingCapabilities } from '@bpfleet/testkit';
 import { ProveJail } from '../prove/prove-jail.js';
 import { BUILT_IN_PROBES, compileBuiltIn, compileForTest, PREAMBLE } from '../testing/compile-for-test.js';
+import { describeWithJail } from '../testing/describe-with-jail.js';
 import { explainReport } from './explain-report.js';
 
 const verifierMain = fileURLToPath(new URL('../../../../verifier/dist/main.js', import.meta.url));
@@ -108,7 +109,7 @@ const REFUSED: [string, RegExp, string | undefined, string][] = [
   ],
 ];
 
-describeWithKernel('explanations of this kernel', ['root', 'bpf', 'btf', 'clang'], () => {
+describeWithJail('explanations of this kernel', missingCapabilities(['root', 'bpf', 'btf', 'clang']), () => {
   const jail = new ProveJail({ verifierMain });
 
   it('has a built verifier (npm run build)', () => {

@@ -2,6 +2,7 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describeWithJail } from '../testing/describe-with-jail.js';
 import { findTool, roBindArguments, sharedLibraries } from './host-tools.js';
 import { runInJail } from './run.js';
 import { allowedSyscalls, hostSeccompArch, seccompFilter } from './seccomp.js';
@@ -36,7 +37,7 @@ describe('seccompFilter', () => {
     expect(filter.readUInt32LE(filter.length - 4)).toBe(0x7fff0000);
   });
 
-  describe('on this kernel', () => {
+  describeWithJail('on this kernel', [], () => {
     let folder: string;
     beforeAll(async () => {
       folder = await mkdtemp(path.join(tmpdir(), 'bpfleet-seccomp-'));

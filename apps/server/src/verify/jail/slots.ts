@@ -1,8 +1,10 @@
+import { JailError } from './error.js';
+
 /** More work waits for a jail than may; whoever asked can ask again later. */
-export class JailBusyError extends Error {
-  readonly code = 'JAIL_BUSY';
+export class JailBusyError extends JailError {
+  override readonly code = 'JAIL_BUSY';
   constructor(readonly waitingMax: number) {
-    super(`${waitingMax} requests are waiting already; try again later`);
+    super(`${waitingMax} requests are waiting already; try again later`, 'a free place in the queue');
     this.name = 'JailBusyError';
   }
 }

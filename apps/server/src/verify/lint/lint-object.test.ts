@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { missingCapabilities } from '@bpfleet/testkit';
 import { parseManifest } from '@bpfleet/probe';
 import { BUILT_IN_PROBES, builtInManifest, compileBuiltIn, compileForTest } from '../testing/compile-for-test.js';
+import { describeWithJail } from '../testing/describe-with-jail.js';
 import { kernelTypes } from './kernel-types.js';
 import { DEFAULT_LINT_POLICY, lintObject } from './lint-object.js';
 import type { LintPolicy } from './lint-object.js';
@@ -12,7 +14,7 @@ function manifest(more = '') {
   return parseManifest(`name: test_probe\nversion: 1.0.0\nsummary: a test\n${more}`);
 }
 
-describe('lintObject', () => {
+describeWithJail('lintObject', missingCapabilities(['clang', 'btf']), () => {
   let policy: LintPolicy;
   beforeAll(async () => {
     policy = { ...DEFAULT_LINT_POLICY, isKernelType: await kernelTypes() };

@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { describeWithKernel } from '@bpfleet/testkit';
+import { missingCapabilities } from '@bpfleet/testkit';
 import { JailError } from '../jail/error.js';
+import { describeWithJail } from '../testing/describe-with-jail.js';
 import { ProveError, ProveJail } from './prove-jail.js';
 
-describeWithKernel('ProveJail', ['root', 'bpf'], () => {
+describeWithJail('ProveJail', missingCapabilities(['root', 'bpf']), () => {
   let folder: string;
   beforeAll(() => {
     folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'bpfleet-prove-')));
