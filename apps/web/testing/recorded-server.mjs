@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as data from './recorded-data.mjs';
+import * as telemetry from './recorded-telemetry.mjs';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
@@ -142,11 +143,11 @@ const answers = {
     firstTelemetryAt: inDays(-9),
     lastTelemetryAt: inDays(0),
   }),
-  listMetrics: () => ({ items: data.metrics }),
-  series: ({ query }) => data.series(query),
-  heatmap: ({ query }) => data.heatmap(query),
-  events: ({ query }) => data.events(query),
-  profile: () => data.profile,
+  listMetrics: () => ({ items: telemetry.metrics }),
+  series: ({ query }) => telemetry.series(query),
+  heatmap: ({ query }) => telemetry.heatmap(query),
+  events: ({ query }) => telemetry.events(query),
+  profile: () => telemetry.profile,
 };
 
 function live(response) {

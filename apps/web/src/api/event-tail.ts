@@ -18,18 +18,34 @@ export function startTail(response: EventsResponse): EventTail {
   return { columns: response.columns, rows: response.rows, olderCursor: response.nextCursor, skipped: false };
 }
 
+/** Events can arrive a little out of order: a device sends several streams, and what waited in a spool comes later. */
+const overlapMs = 10_000;
+
+/** The `from` to ask with, so that the answer overlaps what is held. */
+export function newerFrom(tail: EventTail): string | undefined {
+  const newest = tail.rows[0]?.at;
+  return newest === undefined ? undefined : new Date(Date.parse(newest) - overlapMs).toISOString();
+}
+
 /**
- * Adds an answer that was asked with `from` = the time of the newest row held. Rows of that same instant come again, so
- * rows are told apart by content and, for equal content, by their number within one answer.
+ * Adds an answer that was asked from `newerFrom`. Rows of the overlap come again, so rows are told apart by content and,
+ * for equal content, by their number within one answer.
  */
 export function addNewer(tail: EventTail, response: EventsResponse): EventTail {
-  if (tail.rows.length === 0) return { ...startTail(response), skipped: tail.skipped };
-  if (response.nextCursor !== null) return { ...startTail(response), skipped: true };
-  const newestHeld = tail.rows[0]?.at;
-  const held = new Set(numbered(tail.rows.filter((row) => row.at === newestHeld)).map(([key]) => key));
+  const newest = tail.rows[0];
+  const oldestGiven = response.rows.at(-1);
+  if (!newest) return { ...startTail(response), skipped: tail.skipped };
+  if (!oldestGiven) return tail;
+  const isGap = response.nextCursor !== null && Date.parse(oldestGiven.at) > Date.parse(newest.at);
+  if (isGap) return { ...startTail(response), skipped: true };
+  const since = Date.parse(oldestGiven.at);
+  const firstBelow = tail.rows.findIndex((row) => Date.parse(row.at) < since);
+  const overlap = firstBelow < 0 ? tail.rows : tail.rows.slice(0, firstBelow);
+  const held = new Set(numbered(overlap).map(([key]) => key));
   const fresh = numbered(response.rows).filter(([key]) => !held.has(key));
   if (fresh.length === 0 && sameColumns(tail.columns, response.columns)) return tail;
-  const rows = [...fresh.map(([, row]) => row), ...tail.rows];
+  const head = [...fresh.map(([, row]) => row), ...overlap].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+  const rows = [...head, ...tail.rows.slice(overlap.length)];
   return { ...tail, columns: response.columns, rows: rows.slice(0, tailRowsMax) };
 }
 

@@ -4,6 +4,6 @@ export function columnWidth(name: string, type: string): { width: string; right?
   if (/^(text|bytea|json)/.test(type)) return { width: 'minmax(120px, 1fr)' };
   if (/^(inet|cidr)/.test(type)) return { width: '140px' };
   if (/^timestamp/.test(type)) return { width: '150px' };
-  const letters = Math.max(name.length, /(8|bigint|numeric|_ns)/.test(`${type}${name}`) ? 13 : 7);
-  return { width: `${Math.min(150, letters * 8 + 12)}px`, right: true };
+  const digits = /_ns$/.test(name) || /^numeric/.test(type) ? 14 : 8;
+  return { width: `${Math.min(150, Math.max(name.length, digits) * 7 + 8)}px`, right: true };
 }

@@ -3,7 +3,7 @@ import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useMemo, useRef, useState } from 'react';
 import { api } from '../api/client.js';
-import { addNewer, addOlder, startTail, type EventRow, type EventTail } from '../api/event-tail.js';
+import { addNewer, addOlder, newerFrom, startTail, type EventRow, type EventTail } from '../api/event-tail.js';
 import { columnWidth } from './event-columns.js';
 import { EmptyState, ErrorPanel } from './feedback.js';
 import { formatClock, formatTime, printable } from './format.js';
@@ -22,6 +22,7 @@ interface EventTableProps {
 }
 
 const pageRows = 500;
+const newerRows = 1000;
 const rereadMs = 10_000;
 
 /** Events, newest first. Live events make its query stale, and only what is newer than the first row is read. */
@@ -42,9 +43,9 @@ export function EventTable({ query, time, since, maxHeight, live = true, emptyTe
     refetchInterval: live && !fixed ? rereadMs : false,
     queryFn: async () => {
       const held = client.getQueryData<EventTail>(key);
-      const newest = held?.rows[0]?.at;
-      if (held && newest && !fixed) {
-        return addNewer(held, await api.call('events', { query: { ...query, from: newest, limit: pageRows } }));
+      const from = held && newerFrom(held);
+      if (held && from && !fixed) {
+        return addNewer(held, await api.call('events', { query: { ...query, from, limit: newerRows } }));
       }
       return startTail(await api.call('events', { query: { ...query, ...asked(), limit: pageRows } }));
     },

@@ -110,7 +110,6 @@ export function formatPercent(percent: number): string {
 }
 
 // C0 and C1 controls, and the marks that turn the direction of text around: a device chooses its own strings.
-// eslint-disable-next-line no-control-regex
 const deceiving = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Text from a device, safe to show: what cannot be seen is shown as a replacement character. Tabs and newlines stay. */

@@ -4,7 +4,7 @@ import { useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import { formatClock, formatCount, formatValue } from './format.js';
 import { bucketEdges, columnSeconds, heatGrid, heatLevel, isLogarithmic, type HeatGrid } from './heat-scale.js';
-import { axisStyle, Plot, type PlotTip } from './plot.js';
+import { axisStyle, Plot, timeMarks, type PlotTip } from './plot.js';
 
 const quantileLines = [
   { key: 'p50', color: '#2fa67a' },
@@ -125,7 +125,7 @@ function heatOptions(given: HeatOptions): Omit<uPlot.Options, 'width' | 'height'
       ...quantileLines.map((line) => ({ label: line.key, stroke: line.color, width: 1.5, points: { show: false } })),
     ],
     axes: [
-      { ...axisStyle(given.scheme), size: 28 },
+      { ...axisStyle(given.scheme), size: 28, values: timeMarks },
       {
         ...axisStyle(given.scheme),
         size: 74,

@@ -27,10 +27,13 @@ export function heatGrid(heat: Pick<HeatmapResponse, 'counts'>): HeatGrid {
   return last < 0 ? { first: 0, last: -1, max: 0, total: 0 } : { first, last, max, total };
 }
 
-/** 0 for an empty cell, else 0.15 to 1 by the logarithm of its count: one observation must be seen beside a million. */
+/**
+ * 0 for an empty cell, else 0.12 to 1, by the square of the logarithm of its count: one observation must be seen beside
+ * a million, and the million must still stand out.
+ */
 export function heatLevel(count: number, max: number): number {
   if (count <= 0 || max <= 0) return 0;
-  return max <= 1 ? 1 : 0.15 + 0.85 * (Math.log(count) / Math.log(max));
+  return max <= 1 ? 1 : 0.12 + 0.88 * (Math.log(count) / Math.log(max)) ** 2;
 }
 
 /** True when bounds grow by a factor, so that a logarithmic axis shows the buckets equally high. */

@@ -3,7 +3,7 @@ import { useComputedColorScheme } from '@mantine/core';
 import { useMemo, useRef, useState } from 'react';
 import type uPlot from 'uplot';
 import { formatClock, formatValue } from './format.js';
-import { axisStyle, Plot, type PlotTip } from './plot.js';
+import { axisStyle, Plot, timeMarks, type PlotTip } from './plot.js';
 import { seriesFacts, seriesLabels } from './series-label.js';
 import { lineColor } from './theme.js';
 
@@ -42,6 +42,7 @@ export function LineChart({ response, perSecond, from, to, height = 180, onSelec
         () => span.current,
         (value) => formatValue(value, metric, unit) + suffix,
         scheme,
+        unit === 'bytes',
       ),
     [names, metric, unit, suffix, scheme],
   );
@@ -101,6 +102,7 @@ function lineOptions(
   span: () => [number, number],
   show: (value: number) => string,
   scheme: 'light' | 'dark',
+  binary: boolean,
 ): Omit<uPlot.Options, 'width' | 'height'> {
   return {
     legend: { show: false },
@@ -118,11 +120,19 @@ function lineOptions(
       })),
     ],
     axes: [
-      { ...axisStyle(scheme), size: 28 },
-      { ...axisStyle(scheme), size: 74, values: (_, ticks) => ticks.map((tick) => show(tick)) },
+      { ...axisStyle(scheme), size: 28, values: timeMarks },
+      {
+        ...axisStyle(scheme),
+        size: 74,
+        ...(binary ? { incrs: binarySteps } : {}),
+        values: (_, ticks) => ticks.map((tick) => show(tick)),
+      },
     ],
   };
 }
+
+/** Marks at whole KiB and MiB instead of 1.91 MiB. */
+const binarySteps = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** From zero, because a rate that doubles must look like twice as much. */
 export function lineRange(min: number, max: number): [number, number] {

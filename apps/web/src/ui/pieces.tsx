@@ -7,7 +7,7 @@ import { runTone, toneColor } from './run-tone.js';
 
 export function PageTitle({ title, children, note }: { title: ReactNode; children?: ReactNode; note?: ReactNode }) {
   return (
-    <Group justify="space-between" align="center" mb="sm" wrap="wrap" gap="xs">
+    <Group justify="space-between" align="center" mb={8} wrap="wrap" gap="xs">
       <div style={{ minWidth: 0 }}>
         <Title order={1}>{title}</Title>
         {note && (

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
+import { formatClock } from './format.js';
 
 export interface PlotTip {
   title: string;
@@ -104,6 +105,14 @@ function showTip(plot: uPlot, box: HTMLDivElement | null, tip: PlotProps['tip'])
   const right = x + box.offsetWidth + 24 > plot.width;
   box.style.left = `${right ? x - box.offsetWidth - 12 : x + 14}px`;
   box.style.top = `${Math.max(0, Math.min(top, plot.height - box.offsetHeight - 8))}px`;
+}
+
+/** Hours and minutes, as an operator writes them; seconds when the marks are closer than a minute. */
+export function timeMarks(_: uPlot, marks: number[], __: number, ___: number, step: number): string[] {
+  return marks.map((mark) => {
+    const clock = formatClock(new Date(mark * 1000).toISOString(), false);
+    return step < 60 ? clock : clock.slice(0, 5);
+  });
 }
 
 export function axisStyle(scheme: 'light' | 'dark'): Pick<uPlot.Axis, 'stroke' | 'grid' | 'ticks' | 'font'> {

@@ -123,7 +123,7 @@ function columns(now: number, leave: (assignment: Assignment) => void): Column<A
     {
       key: 'runs',
       title: 'Runs',
-      width: 'minmax(200px, 1.6fr)',
+      width: 'minmax(260px, 2fr)',
       render: (one) => (
         <Group gap={4} wrap="wrap" py={4}>
           {stateCounts(one.runs).map(({ state, count }) => (

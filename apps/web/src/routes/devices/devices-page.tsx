@@ -54,7 +54,11 @@ export function DevicesPage() {
           onEndReached={more}
           loading={devices.isPending}
           empty={
-            devices.error ? null : <NoDevices selector={selector} add={dialog.open} clear={() => setSelector('')} />
+            badSelector ? (
+              <EmptyState title="The selector cannot be read">{badSelector}</EmptyState>
+            ) : devices.error ? null : (
+              <NoDevices selector={selector} add={dialog.open} clear={() => setSelector('')} />
+            )
           }
         />
         {rows.length > 0 && (
@@ -146,13 +150,13 @@ function deviceColumns(now: number): Column<Device>[] {
     {
       key: 'labels',
       title: 'Labels',
-      width: 'minmax(120px, 1.4fr)',
+      width: 'minmax(120px, 1.6fr)',
       render: (device) => <Labels labels={device.labels} />,
     },
     {
       key: 'runs',
       title: 'Runs',
-      width: '130px',
+      width: '170px',
       render: ({ runs }) => (
         <Group gap={6} wrap="nowrap">
           <span data-testid="runs-attached">{runs.attached} attached</span>

@@ -10,7 +10,9 @@ export async function pickedFiles(list: FileList | null): Promise<PickedFile[]> 
 
 /** Files of a drop: of the folder itself, not of folders inside it. Must be called within the drop event. */
 export async function droppedFiles(transfer: DataTransfer): Promise<PickedFile[]> {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry != null);
+  const entries = [...transfer.items]
+    .map((item) => item.webkitGetAsEntry?.())
+    .filter((entry) => entry !== null && entry !== undefined);
   if (entries.length === 0) return readAll([...transfer.files]);
   const files: File[] = [];
   for (const entry of entries) {

@@ -28,9 +28,11 @@ export function readProbeFolder(files: readonly PickedFile[]): ProbeFolder {
   const sources: { name: string; text: string }[] = [];
   const objects: { arch: Arch; base64: string }[] = [];
   let manifest: string | undefined;
+  // Objects beside their sources are what a build left there; the server compiles the sources itself.
+  const hasSources = files.some((file) => roleOf(file.name) === 'source');
   for (const file of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const role = roleOf(file.name);
-    if (!role) {
+    if (!role || (role === 'object' && hasSources)) {
       folder.ignored.push(file.name);
       continue;
     }

@@ -1,0 +1,18 @@
+import type { Command } from 'commander';
+import { invocationOf, type CommandHost } from '../../command.js';
+import { connect } from '../../connection.js';
+import { findRelease } from '../../lookup.js';
+import { releaseLines } from '../../output/verification-report.js';
+
+export function addReleasesShow(releases: Command, host: CommandHost): void {
+  releases
+    .command('show')
+    .description('a release with its verification report')
+    .argument('<release>', 'PROBE (its latest), PROBE@VERSION, or an id')
+    .option('--log', 'with the whole verifier logs')
+    .action(async (wanted: string, options: { log?: boolean }, command: Command) => {
+      const invocation = invocationOf(command, host);
+      const release = await findRelease(await connect(invocation), wanted);
+      invocation.printer.result(release, () => releaseLines(release, { log: options.log ?? false }));
+    });
+}

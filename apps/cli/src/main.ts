@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander';
+import { errorView, exitCodeOf } from './exit-code.js';
+import { safeText } from './output/terminal-text.js';
+import { processContext } from './process-context.js';
+import { createProgram } from './program.js';
+
+// `bpfleet devices list | head` closes the pipe: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const context = processContext();
+try {
+  await createProgram({ context }).parseAsync(process.argv);
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+  if (process.exitCode !== 0) report(error);
+}
+
+function report(error: unknown): void {
+  const view = errorView(error);
+  if (process.argv.includes('--json')) context.out(`${JSON.stringify({ error: view })}\n`);
+  // commander has said it already, with the usage.
+  if (!(error instanceof CommanderError)) context.err(`bpfleet: ${safeText(view.message)} [${safeText(view.code)}]\n`);
+}
