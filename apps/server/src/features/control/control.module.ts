@@ -12,6 +12,7 @@ import { ReportedHandler } from './handlers/reported.js';
 import { ResultHandler } from './handlers/res.js';
 import { RunHandler } from './handlers/run.js';
 import { SyncHandler } from './handlers/sync.js';
+import { LeaseHints } from './lease-hints.js';
 import { PresenceCheck } from './presence-check.js';
 import { Refusals } from './refusals.js';
 import { RunIntake } from './run-intake.js';
@@ -25,6 +26,7 @@ import { RunIntake } from './run-intake.js';
     Refusals,
     RunIntake,
     PresenceCheck,
+    LeaseHints,
     BirthHandler,
     SyncHandler,
     GetHandler,

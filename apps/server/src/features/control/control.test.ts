@@ -4,6 +4,7 @@ import { createTestDatabase, type TestDatabase } from '@bpfleet/testkit';
 import { decodeBlobChunk, docErrorSchema } from '@bpfleet/wire';
 import { AssignmentsApiModule } from '../assignments/index.js';
 import { DebugApiModule } from '../debug/index.js';
+import { DesiredWriter } from '../desired/index.js';
 import { Devices } from '../devices/index.js';
 import { ControlModule } from './index.js';
 import { PresenceCheck } from './presence-check.js';
@@ -101,6 +102,18 @@ describe('sync', () => {
     expect(ahead.desired?.generation).toBe(42);
     const forked = await sync(bench, device, { generation: 42, desired: 'f'.repeat(64) });
     expect(forked.desired?.generation).toBe(43);
+  });
+
+  it('writes one generation when several replicas decide at once', async () => {
+    const device = await addDevice(bench, { labels: { only: 'together' } });
+    const { id } = await addRelease(bench, { probe: 'together' });
+    await assign(bench, id, 'only=together');
+    const writer = bench.get(DesiredWriter);
+    const states = await Promise.all(Array.from({ length: 6 }, () => writer.refresh(device)));
+    expect(states.filter((state) => state?.changed).length).toBeLessThanOrEqual(1);
+    expect(new Set(states.map((state) => state?.digest)).size).toBe(1);
+    expect(states[0]?.generation).toBe(1);
+    expect(await bench.prisma.run.count({ where: { deviceId: device } })).toBe(1);
   });
 
   it('does not believe a generation that leaves no room above it', async () => {

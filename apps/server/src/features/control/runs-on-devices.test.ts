@@ -10,6 +10,7 @@ import { DebugRuns } from '../debug/debug-runs.service.js';
 import { Devices } from '../devices/index.js';
 import { RunReports, Runs } from '../runs/index.js';
 import { ControlModule } from './index.js';
+import { LeaseHints } from './lease-hints.js';
 import { addDevice, addRelease, Bench } from './testing/bench.js';
 import { assign, birth, report, settle, sync } from './testing/steps.js';
 
@@ -223,6 +224,23 @@ describe('debug runs', () => {
     const ended = await bench.get(Runs).get(run.id);
     expect(ended).toMatchObject({ state: 'ENDED', endedAt: bench.clock.now().toISOString() });
     expect((await sync(bench, device)).desired?.entries).toHaveLength(1);
+  });
+
+  it('keep their lease alive for as long as they last, and no longer', async () => {
+    const device = await addDevice(bench, { online: true });
+    const { id } = await addRelease(bench, { probe: 'debug_lease' });
+    const run = await bench.get(DebugRuns).create('bob', { device, releaseId: id, minutes: 60, params: {} });
+    await settle(bench);
+    const hints = bench.get(LeaseHints);
+    expect(await hints.hint()).not.toContain(device);
+    bench.link.clear();
+    bench.clock.advance(200_000);
+    expect(await hints.hint()).toContain(device);
+    expect(bench.link.sentTo(device).map(({ topic }) => topic.kind)).toEqual(['cmd']);
+    expect(await hints.hint()).not.toContain(device);
+    await bench.get(DebugRuns).stop('bob', run.id);
+    bench.clock.advance(200_000);
+    expect(await hints.hint()).not.toContain(device);
   });
 
   it('leave the desired state when the device says that it is over', async () => {

@@ -20,7 +20,9 @@ interface TokenRow {
   labels: unknown;
 }
 
-const MAKE_ANOTHER = 'ask for a new one (Devices, Enrol a device; or `bpfleet token create`)';
+/** Where the packaged agent's unit keeps its state. */
+const AGENT_STATE_DIR = '/var/lib/bpfleet-agent';
+const MAKE_ANOTHER = 'ask for a new one on the page of devices, or with `bpfleet devices add`';
 const NO_SECRET = digestOf(Buffer.from('no such token'));
 
 /** Enrolment tokens. Only the digest of the secret is stored: the text is shown once. */
@@ -49,7 +51,7 @@ export class EnrolmentTokens {
         expiresAt: new Date(now.getTime() + body.expiresInMinutes * 60_000),
       },
     });
-    const command = `bpfleet-agent enrol --server ${this.config.publicUrl} --token ${minted.text}`;
+    const command = `bpfleet-agent enrol --server ${this.config.publicUrl} --token ${minted.text} --state ${AGENT_STATE_DIR}`;
     return { ...tokenView(row), token: minted.text, command };
   }
 

@@ -83,6 +83,17 @@ export class Runs {
     return states;
   }
 
+  /** Connected devices with a debug run that is not over. */
+  async onlineDevicesInDebug(): Promise<string[]> {
+    const rows = await this.prisma.run.findMany({
+      where: { kind: 'debug', wanted: true, endedAt: null, device: { online: true } },
+      select: { deviceId: true },
+      distinct: ['deviceId'],
+      orderBy: { deviceId: 'asc' },
+    });
+    return rows.map(({ deviceId }) => deviceId);
+  }
+
   /** How many runs of each probe are in a kernel now. */
   async attachedByProbe(): Promise<Map<string, number>> {
     const rows = await this.prisma.run.findMany({

@@ -87,11 +87,19 @@ export class Bench {
   }
 }
 
+/** What the helpers below need: a Bench, or a whole application. */
+export interface ServerParts {
+  readonly keys: ServerKeys;
+  readonly clock: Clock;
+  readonly prisma: PrismaService;
+  get<T>(type: Type<T> | (abstract new (...args: never[]) => T)): T;
+}
+
 let devices = 0;
 
 /** A row as enrolment leaves it. */
 export async function addDevice(
-  bench: Bench,
+  bench: ServerParts,
   given: { labels?: Record<string, string>; facts?: Facts; online?: boolean } = {},
 ): Promise<string> {
   const id = `dbench${String(devices++).padStart(8, '0')}`;
@@ -109,7 +117,7 @@ export async function addDevice(
 
 /** A release that is really signed, with an object that no kernel would take. */
 export async function addRelease(
-  bench: Bench,
+  bench: ServerParts,
   given: { probe?: string; version?: string; extra?: string; arch?: string } = {},
 ): Promise<{ id: string; digest: string; envelope: Buffer; object: Buffer; objectDigest: string }> {
   const probe = given.probe ?? 'trace_bench';
