@@ -9,6 +9,7 @@ import { agentProcess, choosePorts, publicUrl, serverProcesses } from './plan.js
 import type { Place } from './plan.js';
 import type { DataFolder } from './data-folder.js';
 import { PostgresService } from './postgres-service.js';
+import { Refusal } from './refusal.js';
 import type { ServiceStack } from './services.js';
 import { openSession } from './session.js';
 import type { Session } from './session.js';
@@ -48,6 +49,23 @@ async function startPostgres(to: BringUp, port: number): Promise<string> {
   return postgres.start();
 }
 
+/**
+ * Enrols and starts the agent of this machine. A server without an agent here is still a server, so what keeps the agent
+ * down is said and not thrown, except in a check, which is about the whole chain.
+ */
+async function startAgent(to: BringUp, place: Place, session: Session): Promise<Pick<Fleet, 'device' | 'noAgent'>> {
+  const noAgent = to.options.agent ? whyNoAgent(readMachineFacts()) : 'No agent was asked for (--no-agent).';
+  if (noAgent !== undefined) return { device: undefined, noAgent };
+  try {
+    const device = await enrolThisMachine(place, session.client);
+    await startProcess(to, agentProcess(place));
+    return { device, noAgent: undefined };
+  } catch (error) {
+    if (to.options.check || !(error instanceof Refusal)) throw error;
+    return { device: undefined, noAgent: error.message };
+  }
+}
+
 const NO_SESSION =
   'The admin password was changed, so this start could neither enrol this machine nor publish probes; do both in the web app.';
 
@@ -74,13 +92,8 @@ export async function bringUp(to: BringUp): Promise<Fleet> {
     await ingesting;
     return { url, session, device: undefined, noAgent: NO_SESSION, onboarding: { releases: [], problems: [] } };
   }
-  const noAgent = options.agent ? whyNoAgent(readMachineFacts()) : 'No agent was asked for (--no-agent).';
-  let device: string | undefined;
-  if (noAgent === undefined) {
-    device = await enrolThisMachine(place, session.client);
-    await startProcess(to, agentProcess(place));
-  }
+  const agent = await startAgent(to, place, session);
   const onboarding = await publishBuiltInProbes(place, session, to.events.say);
   await ingesting;
-  return { url, session, device, noAgent, onboarding };
+  return { url, session, ...agent, onboarding };
 }

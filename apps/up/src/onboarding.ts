@@ -1,13 +1,15 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ApiClient, Release } from '@bpfleet/api';
 import type { Place } from './plan.js';
-import { publicUrl } from './plan.js';
+import { mqttUrl, publicUrl } from './plan.js';
 import { Refusal } from './refusal.js';
 import { runOnce } from './run-once.js';
 import type { Session } from './session.js';
 
+/** Written by the agent's own `enrol`. */
+const PLACE_FILE = 'identity/device.json';
 const ENROL_TIMEOUT_MS = 60_000;
 const PUBLISH_TIMEOUT_MS = 120_000;
 
@@ -17,17 +19,36 @@ export interface BuiltInProbe {
   readonly folder: string;
 }
 
+interface AgentPlace {
+  readonly device: string;
+  readonly mqttUrl: string;
+}
+
 /** The device this machine is, if it enrolled before. */
 export function enrolledDevice(agentDir: string): string | undefined {
-  const file = join(agentDir, 'identity/device.json');
-  if (!existsSync(file)) return undefined;
-  return (JSON.parse(readFileSync(file, 'utf8')) as { device: string }).device;
+  const file = join(agentDir, PLACE_FILE);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as AgentPlace).device : undefined;
+}
+
+/**
+ * An agent keeps the broker's address it was told at enrolment. On this machine the supervisor chooses that address, so when
+ * it starts with another port it must say so, or its own agent would knock at the old one for ever.
+ */
+export function pointAgentAt(agentDir: string, mqttUrl: string): void {
+  const file = join(agentDir, PLACE_FILE);
+  const place = JSON.parse(readFileSync(file, 'utf8')) as AgentPlace;
+  if (place.mqttUrl === mqttUrl) return;
+  writeFileSync(`${file}.new`, JSON.stringify({ ...place, mqttUrl }), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 /** Enrols this machine like any other device: with a one-time token, over HTTP. @returns its id */
 export async function enrolThisMachine(place: Place, client: ApiClient): Promise<string> {
   const known = enrolledDevice(place.data.agent);
-  if (known) return known;
+  if (known) {
+    pointAgentAt(place.data.agent, mqttUrl(place.ports));
+    return known;
+  }
   const { token } = await client.call('createEnrolmentToken', {
     body: { name: `npm run up on ${hostname()}`.slice(0, 64), uses: 1, expiresInMinutes: 10 },
   });

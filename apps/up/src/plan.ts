@@ -40,6 +40,10 @@ export function publicUrl(ports: Ports): string {
   return `http://127.0.0.1:${ports.http}`;
 }
 
+export function mqttUrl(ports: Ports): string {
+  return `mqtts://127.0.0.1:${ports.mqtt}`;
+}
+
 function nodeProcess(
   place: Place,
   name: string,
@@ -71,7 +75,7 @@ function serverEnvironment(place: Place, databaseUrl: string, roles: string): No
     BPFLEET_PUBLIC_URL: publicUrl(ports),
     BPFLEET_MQTT_HOST: '127.0.0.1',
     BPFLEET_MQTT_PORT: `${ports.mqtt}`,
-    BPFLEET_MQTT_URL: `mqtts://127.0.0.1:${ports.mqtt}`,
+    BPFLEET_MQTT_URL: mqttUrl(ports),
     BPFLEET_ADMIN_PASSWORD: data.password,
     BPFLEET_WEB_DIR: join(repositoryDir, 'apps/web/dist'),
   };
