@@ -1,14 +1,13 @@
-import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { missingCapabilities } from '../jail/capabilities.js';
-import { JailError } from '../jail/error.js';
+import { withFilter } from '../jail/filter-file.js';
 import { roBindArguments } from '../jail/host-tools.js';
 import { runInJail } from '../jail/run.js';
 import type { JailLimits, JailResult } from '../jail/run.js';
-import { hostSeccompArch, seccompFilter } from '../jail/seccomp.js';
 import { Slots } from '../jail/slots.js';
+import { compileFilter } from './compile-filter.js';
 import { findCompiler } from './compiler.js';
 import type { Compiler } from './compiler.js';
 import { CompileError, firstError, parseDiagnostics } from './diagnostics.js';
@@ -95,18 +94,11 @@ export class CompileJail {
   }
 
   private async run(compiler: Compiler, folder: string, command: string[], stdin?: Buffer): Promise<JailResult> {
-    const filter = await openFilter(path.join(folder, 'seccomp'));
-    try {
-      return await runInJail({
-        bwrap: await this.root(compiler, path.join(folder, 'src')),
-        command,
-        limits: this.limits,
-        seccompFd: filter.fd,
-        ...(stdin ? { stdin } : {}),
-      });
-    } finally {
-      await filter.close();
-    }
+    const bwrap = await this.root(compiler, path.join(folder, 'src'));
+    const input = stdin ? { stdin } : {};
+    return withFilter(compileFilter, (seccompFd) =>
+      runInJail({ bwrap, command, limits: this.limits, seccompFd, ...input }),
+    );
   }
 
   private findCompilerOnce(): Promise<Compiler> {
@@ -151,13 +143,6 @@ export class CompileJail {
 async function writeSources(folder: string, pkg: SourcePackage): Promise<void> {
   await mkdir(folder);
   await Promise.all(pkg.files.map((file) => writeFile(path.join(folder, file.name), file.bytes, { mode: 0o444 })));
-}
-
-async function openFilter(file: string): Promise<FileHandle> {
-  const arch = hostSeccompArch();
-  if (!arch) throw new JailError(`there is no system call filter for ${process.arch}`, 'x86-64 or arm64');
-  await writeFile(file, seccompFilter(arch));
-  return open(file, 'r');
 }
 
 function failure(result: JailResult, diagnostics: Diagnostic[], output: string, limits: JailLimits): CompileError {

@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { missingCapabilities } from '../jail/capabilities.js';
 import { JailError } from '../jail/error.js';
+import { withFilter } from '../jail/filter-file.js';
 import { findTool } from '../jail/host-tools.js';
 import { runInJail } from '../jail/run.js';
-import type { JailLimits, JailResult } from '../jail/run.js';
+import type { JailLimits, JailResult, JailRun } from '../jail/run.js';
 import { Slots } from '../jail/slots.js';
+import { proveFilter } from './prove-filter.js';
 import { verifierRoot } from './verifier-binds.js';
 import type { VerifierRoot } from './verifier-binds.js';
 import { badRequestSchema, verifierReportSchema } from './verifier-report.js';
@@ -63,7 +65,7 @@ const OUTPUT_CHARS_MAX = 4096;
 /**
  * Asks this machine's kernel whether it would take an object. The verifier runs in the initial user namespace, because
  * the kernel gives BPF to no other, with the BPF capabilities and nothing else: no network, no data folder, no server.
- * It loads, and never attaches.
+ * It loads and never attaches, which a filter of its system calls makes sure of.
  */
 export class ProveJail {
   private readonly limits: JailLimits;
@@ -124,7 +126,7 @@ export class ProveJail {
       objectBase64: object.toString('base64'),
       globals: Object.fromEntries(Object.entries(globals).map(([name, bytes]) => [name, bytes.toString('base64')])),
     };
-    const result = await runInJail({
+    const run: Omit<JailRun, 'seccompFd'> = {
       bwrap: [
         ...['--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', '--unshare-cgroup-try'],
         ...['--cap-drop', 'ALL', ...CAPABILITIES.flatMap((capability) => ['--cap-add', capability])],
@@ -138,7 +140,8 @@ export class ProveJail {
       stdin: Buffer.from(JSON.stringify(request)),
       // Before 5.11 maps count as locked memory; where the limit cannot be raised, a newer kernel does not mind.
       unlimitedLockedMemory: (await missingCapabilities(['CAP_SYS_RESOURCE'])).length === 0,
-    });
+    };
+    const result = await withFilter(proveFilter, (seccompFd) => runInJail({ ...run, seccompFd }));
     return parseReport(result, this.limits);
   }
 }

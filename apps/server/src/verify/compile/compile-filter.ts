@@ -1,19 +1,5 @@
-/** Architectures whose system calls the filter knows by number. */
-export type SeccompArch = 'x86_64' | 'arm64';
-
-// linux/audit.h: the kernel reports the calling convention, so that a number cannot be read in another one's table.
-const AUDIT_ARCH: Record<SeccompArch, number> = { x86_64: 0xc000003e, arm64: 0xc00000b7 };
-
-// linux/bpf_common.h and linux/seccomp.h
-const LOAD_WORD_ABSOLUTE = 0x20;
-const JUMP_IF_EQUAL = 0x15;
-const RETURN = 0x06;
-const SECCOMP_DATA_NR = 0;
-const SECCOMP_DATA_ARCH = 4;
-const RETURN_KILL_PROCESS = 0x80000000;
-const RETURN_ALLOW = 0x7fff0000;
-const RETURN_ERRNO = 0x00050000;
-const EPERM = 1;
+import { assembleFilter } from '../jail/classic-bpf.js';
+import type { FilterStep, SeccompArch } from '../jail/classic-bpf.js';
 
 /**
  * What reading files, computing and writing to open pipes takes; [x86-64, arm64], null where the architecture has no
@@ -85,16 +71,7 @@ const ALLOWED: Record<string, readonly [number | null, number | null]> = {
   faccessat2: [439, 439],
 };
 
-function instruction(code: number, jumpTrue: number, jumpFalse: number, k: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt16LE(code, 0);
-  bytes.writeUInt8(jumpTrue, 2);
-  bytes.writeUInt8(jumpFalse, 3);
-  bytes.writeUInt32LE(k >>> 0, 4);
-  return bytes;
-}
-
-/** The numbers a jail may call on `arch`, ascending. */
+/** The numbers the compiler may call on `arch`, ascending. */
 export function allowedSyscalls(arch: SeccompArch): number[] {
   const column = arch === 'x86_64' ? 0 : 1;
   return Object.values(ALLOWED)
@@ -104,25 +81,9 @@ export function allowedSyscalls(arch: SeccompArch): number[] {
 }
 
 /**
- * A classic BPF program, as `bwrap --seccomp` takes it: system calls of another architecture kill the process, allowed
- * ones pass, all others fail with EPERM. x32's numbers carry bit 30 and so are never equal to one that is allowed.
+ * Allowed calls pass, all others fail with EPERM. x32's numbers carry bit 30, and so are never equal to one that is allowed.
  */
-export function seccompFilter(arch: SeccompArch): Buffer {
-  const numbers = allowedSyscalls(arch);
-  if (numbers.length > 250) throw new RangeError('the jump to the verdict is one byte: at most 250 system calls');
-  return Buffer.concat([
-    instruction(LOAD_WORD_ABSOLUTE, 0, 0, SECCOMP_DATA_ARCH),
-    instruction(JUMP_IF_EQUAL, 1, 0, AUDIT_ARCH[arch]),
-    instruction(RETURN, 0, 0, RETURN_KILL_PROCESS),
-    instruction(LOAD_WORD_ABSOLUTE, 0, 0, SECCOMP_DATA_NR),
-    ...numbers.map((number, i) => instruction(JUMP_IF_EQUAL, numbers.length - i, 0, number)),
-    instruction(RETURN, 0, 0, RETURN_ERRNO | EPERM),
-    instruction(RETURN, 0, 0, RETURN_ALLOW),
-  ]);
-}
-
-/** The filter's name for this machine, or undefined when there is no filter for it. */
-export function hostSeccompArch(nodeArch: string = process.arch): SeccompArch | undefined {
-  if (nodeArch === 'x64') return 'x86_64';
-  return nodeArch === 'arm64' ? 'arm64' : undefined;
+export function compileFilter(arch: SeccompArch): Buffer {
+  const tests = allowedSyscalls(arch).map((value): FilterStep => ({ test: 'equal', value, then: 'allowed' }));
+  return assembleFilter(arch, [...tests, { verdict: 'EPERM' }, { label: 'allowed', verdict: 'allow' }]);
 }
