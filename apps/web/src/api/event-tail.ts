@@ -43,14 +43,15 @@ export function addNewer(tail: EventTail, response: EventsResponse): EventTail {
   const overlap = firstBelow < 0 ? tail.rows : tail.rows.slice(0, firstBelow);
   const held = new Set(numbered(overlap).map(([key]) => key));
   const fresh = numbered(response.rows).filter(([key]) => !held.has(key));
-  if (fresh.length === 0 && sameColumns(tail.columns, response.columns)) return tail;
+  if (fresh.length === 0) return tail;
   const head = [...fresh.map(([, row]) => row), ...overlap].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
   const rows = [...head, ...tail.rows.slice(overlap.length)];
-  return { ...tail, columns: response.columns, rows: rows.slice(0, tailRowsMax) };
+  return { ...tail, columns: allColumns(tail, response), rows: rows.slice(0, tailRowsMax) };
 }
 
 export function addOlder(tail: EventTail, response: EventsResponse): EventTail {
-  return { ...tail, rows: [...tail.rows, ...response.rows].slice(0, tailRowsMax), olderCursor: response.nextCursor };
+  const rows = [...tail.rows, ...response.rows].slice(0, tailRowsMax);
+  return { ...tail, columns: allColumns(tail, response), rows, olderCursor: response.nextCursor };
 }
 
 function numbered(rows: readonly EventRow[]): [string, EventRow][] {
@@ -63,6 +64,8 @@ function numbered(rows: readonly EventRow[]): [string, EventRow][] {
   });
 }
 
-function sameColumns(left: EventsResponse['columns'], right: EventsResponse['columns']): boolean {
-  return left.length === right.length && left.every((column, index) => column.name === right[index]?.name);
+/** Events of debug runs have no table of their own: an answer names the columns of its own rows only. */
+function allColumns(tail: EventTail, response: EventsResponse): EventTail['columns'] {
+  const added = response.columns.filter((column) => !tail.columns.some((held) => held.name === column.name));
+  return added.length === 0 ? tail.columns : [...tail.columns, ...added];
 }
