@@ -1,6 +1,7 @@
 export { ApiError, errorBodySchema, type ErrorBody } from './error.js';
 export {
   apiTokenSchema,
+  changePasswordRequestSchema,
   createApiTokenRequestSchema,
   createdApiTokenSchema,
   loginRequestSchema,

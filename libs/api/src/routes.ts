@@ -15,6 +15,7 @@ import { probeSchema, publishRequestSchema, releaseSchema } from './release.js';
 import { createDebugRunRequestSchema, runDetailSchema, runListQuerySchema, runSchema } from './run.js';
 import {
   apiTokenSchema,
+  changePasswordRequestSchema,
   createApiTokenRequestSchema,
   createdApiTokenSchema,
   loginRequestSchema,
@@ -60,6 +61,11 @@ export const routes = {
   login: route('POST', '/api/session', { body: loginRequestSchema, query: none, response: userSchema }),
   me: route('GET', '/api/session', { body: none, query: none, response: userSchema }),
   logout: route('DELETE', '/api/session', { body: none, query: none, response: z.unknown() }),
+  changePassword: route('POST', '/api/session/password', {
+    body: changePasswordRequestSchema,
+    query: none,
+    response: z.unknown(),
+  }),
   createApiToken: route('POST', '/api/tokens', {
     body: createApiTokenRequestSchema,
     query: none,

@@ -13,6 +13,12 @@ export const loginRequestSchema = z.strictObject({
   password: z.string().min(1).max(256),
 });
 
+/** At least 12 characters; every other session of the user ends. */
+export const changePasswordRequestSchema = z.strictObject({
+  current: z.string().min(1).max(256),
+  next: z.string().min(12, 'a password has at least 12 characters').max(256),
+});
+
 export const createApiTokenRequestSchema = z.strictObject({
   name: z.string().min(1).max(64),
   role: roleSchema.optional(),

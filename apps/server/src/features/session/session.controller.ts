@@ -48,6 +48,13 @@ export class SessionController {
     return {};
   }
 
+  @Route('changePassword')
+  async changePassword(@CurrentUser() user: User, @RouteBody('changePassword') body: BodyOf<'changePassword'>) {
+    await this.sessions.changePassword(user, body.current, body.next);
+    await this.audit.record({ actor: user.username, action: 'password.change', subject: user.username });
+    return {};
+  }
+
   @Route('createApiToken')
   async createApiToken(
     @CurrentUser() user: User,

@@ -64,6 +64,21 @@ export class SessionService implements OnModuleInit {
     await this.prisma.session.deleteMany({ where: { secretDigest: secretDigest(secret) } });
   }
 
+  /** Ends every session of the user: whoever knew the old password is out. API tokens stay; they are revoked by name. */
+  async changePassword(user: User, current: string, next: string): Promise<void> {
+    this.assertNotTooMany(user.username);
+    const row = await this.prisma.user.findUniqueOrThrow({ where: { id: user.id } });
+    if (!(await verify(row.passwordHash, current))) {
+      this.countFailure(user.username);
+      throw new DomainError(403, 'PASSWORD_WRONG', 'the current password is wrong; nothing was changed');
+    }
+    const passwordHash = await hash(next);
+    await this.prisma.$transaction([
+      this.prisma.user.update({ where: { id: user.id }, data: { passwordHash } }),
+      this.prisma.session.deleteMany({ where: { userId: user.id } }),
+    ]);
+  }
+
   async userOfSession(secret: string): Promise<User | undefined> {
     const row = await this.prisma.session.findUnique({
       where: { secretDigest: secretDigest(secret) },

@@ -75,6 +75,21 @@ describe('log-in', () => {
     await expect(viewer.call('me', {})).rejects.toMatchObject({ status: 401 });
   });
 
+  it('changes the password, and with it ends the sessions that the old one opened', async () => {
+    const { cookie } = await logIn(server.url, ADMIN_PASSWORD);
+    const admin = await server.admin();
+    const next = 'another long password';
+    await expect(admin.call('changePassword', { body: { current: 'a wrong guess', next } })).rejects.toMatchObject({
+      status: 403,
+      code: 'PASSWORD_WRONG',
+    });
+    await admin.call('changePassword', { body: { current: ADMIN_PASSWORD, next } });
+    expect((await fetch(`${server.url}/api/session`, { headers: { cookie } })).status).toBe(401);
+    expect((await logIn(server.url, ADMIN_PASSWORD)).status).toBe(401);
+    expect((await logIn(server.url, next)).status).toBe(200);
+    await admin.call('changePassword', { body: { current: next, next: ADMIN_PASSWORD } });
+  });
+
   it('is in the audit log, whose chain shows a changed row', async () => {
     const audit = server.app.get(AuditLog);
     expect(await audit.firstBroken()).toBeUndefined();
