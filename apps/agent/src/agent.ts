@@ -36,6 +36,7 @@ export interface AgentSettings {
   readonly leaseSaveIntervalMs: number;
   readonly spool: SpoolLimits;
   readonly reconnect?: Backoff;
+  readonly syncAnswer?: Backoff;
 }
 
 export const agentSettings: AgentSettings = {
@@ -79,7 +80,7 @@ export class Agent {
   private readonly shutdown = new AbortController();
 
   constructor(private readonly options: AgentOptions) {
-    const { state, kernel, facts, clock, log, kernelKey } = options;
+    const { state, facts, clock, log } = options;
     const { device, certificate, key, mqttUrl } = state.identity;
     this.settings = options.settings ?? agentSettings;
     const monotonicMs = (): number => Number(clock.monotonicNs() / 1000n) / 1000;
@@ -105,7 +106,11 @@ export class Agent {
       ...(this.settings.reconnect ? { backoff: this.settings.reconnect } : {}),
     });
     this.fetcher = new Fetcher((topic, payload) => this.link.publish(topic, payload), state.documents);
-    this.syncer = new Syncer(() => this.askSync(), random);
+    this.syncer = new Syncer({
+      ask: (again) => this.askSync(again),
+      random,
+      ...(this.settings.syncAnswer ? { answer: this.settings.syncAnswer } : {}),
+    });
     this.sender = new Sender({
       spool: this.spool,
       publish: (stream, payload) => this.link.publish({ kind: 'telemetry', stream }, payload),
@@ -121,30 +126,7 @@ export class Agent {
       onStored: (batches) => this.sender.stored(batches),
       log,
     });
-    const starter = new Starter({
-      trust: this.trust,
-      fetcher: this.fetcher,
-      kernel,
-      facts,
-      now,
-      monotonicMs,
-      move: (slot, next, change) => this.supervisor.move(slot, next, change),
-    });
-    this.supervisor = new Supervisor(
-      {
-        store: state.runs,
-        kernel,
-        kernelKey,
-        sampler: this.sampler,
-        now,
-        random,
-        desired: () => this.trust.desired?.entries,
-        leaseElapsedSeconds: () => advanceLease(this.lease, now()).elapsedSeconds,
-        onChange: (run) => this.runChanged(run),
-        log,
-      },
-      starter,
-    );
+    this.supervisor = this.makeSupervisor(monotonicMs);
   }
 
   /** What was attached before is attached and drained from here on, with or without a server. */
@@ -178,6 +160,35 @@ export class Agent {
     this.options.state.close();
   }
 
+  private makeSupervisor(monotonicMs: () => number): Supervisor {
+    const { state, kernel, facts, clock, log, kernelKey } = this.options;
+    const now = () => clock.now();
+    const starter = new Starter({
+      trust: this.trust,
+      fetcher: this.fetcher,
+      kernel,
+      facts,
+      now,
+      monotonicMs,
+      move: (slot, next, change) => this.supervisor.move(slot, next, change),
+    });
+    return new Supervisor(
+      {
+        store: state.runs,
+        kernel,
+        kernelKey,
+        sampler: this.sampler,
+        now,
+        random: Math.random,
+        desired: () => this.trust.desired?.entries,
+        leaseElapsedSeconds: () => advanceLease(this.lease, now()).elapsedSeconds,
+        onChange: (run) => this.runChanged(run),
+        log,
+      },
+      starter,
+    );
+  }
+
   private every(ms: number, work: () => void): void {
     this.timers.push(setInterval(work, ms));
   }
@@ -192,8 +203,7 @@ export class Agent {
     if (!this.isReady) this.options.onReady?.();
     this.isReady = true;
     this.syncer.connect();
-    for (const run of this.supervisor.runs) this.publishRun(run);
-    this.reportAll();
+    this.publishAll();
     this.sender.connect();
   }
 
@@ -277,7 +287,12 @@ export class Agent {
     this.send({ kind: 'res', cid }, { v: 1, ok, ...(ok ? {} : { error }) });
   }
 
-  private async askSync(): Promise<void> {
+  private async askSync(again: boolean): Promise<void> {
+    // Nobody answered: whoever comes to listen later has not heard what was said on connecting.
+    if (again) {
+      await this.link.publishBirth();
+      this.publishAll();
+    }
     const held = streams.map((stream) => {
       const oldest = this.spool.oldest(stream);
       return { stream, epoch: oldest?.epoch ?? this.spool.epoch, floor: oldest?.floor ?? null };
@@ -299,6 +314,11 @@ export class Agent {
     this.publishRun(run);
     // Several changes of one turn become one report.
     this.reportSoon ??= setImmediate(() => this.reportAll());
+  }
+
+  private publishAll(): void {
+    for (const run of this.supervisor.runs) this.publishRun(run);
+    this.reportAll();
   }
 
   private publishRun(run: string): void {

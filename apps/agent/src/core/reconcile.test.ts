@@ -151,35 +151,38 @@ function carryOut(have: Map<string, ActualRun>, action: Action): void {
 describe('reconcile, over random fleets of runs', () => {
   const states = ['ACCEPTED', 'FETCHING', 'LOADED', 'ATTACHED', 'REJECTED', 'FAILED', 'ENDED', 'REMOVED'] as const;
 
-  it.each(Array.from({ length: 50 }, (_, seed) => seed))('converges in two rounds and stays there (seed %i)', (seed) => {
-    const random = randomOf(seed);
-    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
-    const some = (run: number): DesiredEntry =>
-      entry(`r${String(run).padStart(8, '0')}`, {
-        release: pick(['a', 'b']).repeat(64),
-        params: pick<Record<string, number>>([{}, { x: 1 }, { x: 2 }]),
-        leaseSeconds: pick([60, 600]),
-      });
-    const desired = Array.from({ length: 12 }, (_, run) => some(run)).filter(() => random() < 0.6);
-    const have = new Map<string, ActualRun>();
-    for (let run = 0; run < 12; run++) {
-      const state = pick(states);
-      const live = state === 'ATTACHED' && random() < 0.8;
-      if (random() < 0.6) have.set(some(run).run, actual(some(run), { state, live }));
-    }
-    const here = { ...limits, leaseElapsedSeconds: pick([0, 100, 1_000]) };
-    const first = reconcile(desired, have, here);
-    expect(reconcile(desired, have, here)).toEqual(first);
-    for (const action of first) carryOut(have, action);
-    // What was stopped in the first round may take its new terms in the second.
-    for (const action of reconcile(desired, have, here)) carryOut(have, action);
-    expect(reconcile(desired, have, here)).toEqual([]);
-    for (const [run, { live }] of have) {
-      if (live) expect(desired.map((one) => one.run)).toContain(run);
-    }
-    // Each run at most once: nothing is ever attached twice.
-    expect(new Set(first.map((action) => (action.kind === 'stop' ? action.run : action.entry.run))).size).toBe(
-      first.length,
-    );
-  });
+  it.each(Array.from({ length: 50 }, (_, seed) => seed))(
+    'converges in two rounds and stays there (seed %i)',
+    (seed) => {
+      const random = randomOf(seed);
+      const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+      const some = (run: number): DesiredEntry =>
+        entry(`r${String(run).padStart(8, '0')}`, {
+          release: pick(['a', 'b']).repeat(64),
+          params: pick<Record<string, number>>([{}, { x: 1 }, { x: 2 }]),
+          leaseSeconds: pick([60, 600]),
+        });
+      const desired = Array.from({ length: 12 }, (_, run) => some(run)).filter(() => random() < 0.6);
+      const have = new Map<string, ActualRun>();
+      for (let run = 0; run < 12; run++) {
+        const state = pick(states);
+        const live = state === 'ATTACHED' && random() < 0.8;
+        if (random() < 0.6) have.set(some(run).run, actual(some(run), { state, live }));
+      }
+      const here = { ...limits, leaseElapsedSeconds: pick([0, 100, 1_000]) };
+      const first = reconcile(desired, have, here);
+      expect(reconcile(desired, have, here)).toEqual(first);
+      for (const action of first) carryOut(have, action);
+      // What was stopped in the first round may take its new terms in the second.
+      for (const action of reconcile(desired, have, here)) carryOut(have, action);
+      expect(reconcile(desired, have, here)).toEqual([]);
+      for (const [run, { live }] of have) {
+        if (live) expect(desired.map((one) => one.run)).toContain(run);
+      }
+      // Each run at most once: nothing is ever attached twice.
+      expect(new Set(first.map((action) => (action.kind === 'stop' ? action.run : action.entry.run))).size).toBe(
+        first.length,
+      );
+    },
+  );
 });

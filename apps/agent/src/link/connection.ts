@@ -7,6 +7,7 @@ import { PacketLimit } from './packet-limit.js';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const KEEPALIVE_SECONDS = 30;
+const END_TIMEOUT_MS = 3_000;
 
 export interface ConnectionOptions {
   /** mqtts://host:port */
@@ -102,6 +103,17 @@ function wrap(client: MqttClient): Connection {
     publish: async (topic, payload) => {
       await client.publishAsync(topic, payload, { qos: 1 });
     },
-    end: () => new Promise((resolve) => client.end(false, {}, () => resolve())),
+    end: () => endBounded(client),
   };
+}
+
+/** mqtt.js waits for every acknowledgement that is still out; a broker that does not answer must not hold a stop. */
+function endBounded(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => client.end(true, {}, () => resolve()), END_TIMEOUT_MS);
+    client.end(false, {}, () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

@@ -24,7 +24,7 @@ export interface LinkOptions {
 /** The device's one outbound connection, for as long as the agent lives. */
 export class Link {
   private connection: Connection | undefined;
-  private offline: Buffer | undefined;
+  private birth: { readonly online: Buffer; readonly offline: Buffer } | undefined;
   private attempt = 0;
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
@@ -47,13 +47,18 @@ export class Link {
     await this.connection.publish(upTopic(this.options.device, topic), payload);
   }
 
+  /** Who is here, once more. @throws AgentError LINK_DOWN */
+  async publishBirth(): Promise<void> {
+    if (this.birth) await this.publish({ kind: 'birth' }, this.birth.online);
+  }
+
   /** Says that this device goes offline on purpose, then closes. Idempotent. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
-    const { connection, offline } = this;
+    const { connection, birth } = this;
     if (!connection) return;
-    if (offline) await this.publish({ kind: 'birth' }, offline).catch(() => undefined);
+    if (birth) await this.publish({ kind: 'birth' }, birth.offline).catch(() => undefined);
     this.connection = undefined;
     await connection.end();
   }
@@ -74,9 +79,9 @@ export class Link {
       });
       if (this.stopped) return await connection.end();
       this.connection = connection;
-      this.offline = birth.offline;
+      this.birth = birth;
       await connection.subscribe(deviceFilter(device));
-      await connection.publish(upTopic(device, { kind: 'birth' }), birth.online);
+      await this.publishBirth();
     } catch (error) {
       log('warn', 'link.failed', errorFacts(error));
       const half = this.connection;

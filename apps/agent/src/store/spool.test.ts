@@ -1,0 +1,149 @@
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { BatchMeta } from './spool-frame.js';
+import { Spool, spoolLimits, type SealedBatch, type SpoolLimits } from './spool.js';
+
+let folder: string;
+let dropped: BatchMeta[];
+let nowMs: number;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bpfleet-spool-'));
+  dropped = [];
+  nowMs = 0;
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function open(epoch: number, limits: Partial<SpoolLimits> = {}): Spool {
+  const spool = new Spool(
+    folder,
+    { ...spoolLimits, ...limits },
+    () => nowMs,
+    (meta) => dropped.push(meta),
+  );
+  spool.begin(epoch);
+  return spool;
+}
+
+function batch(spool: Spool, text: string, change: Partial<SealedBatch> = {}): SealedBatch {
+  const payload = Buffer.from(text);
+  return { stream: 'events', number: spool.nextNumber('events'), run: 'raaaaaaaa', count: 1, payload, ...change };
+}
+
+function put(spool: Spool, ...texts: string[]): void {
+  for (const text of texts) spool.append([batch(spool, text)]);
+}
+
+function texts(spool: Spool): string[] {
+  return spool.all().map((held) => `${held.meta.epoch}.${held.meta.number} ${spool.payload(held).toString()}`);
+}
+
+const segments = (): string[] => readdirSync(folder).sort();
+const newestSegment = (): string => join(folder, segments().at(-1) as string);
+
+describe('spool', () => {
+  it('keeps batches across restarts, under the epoch and number they were sealed with', async () => {
+    const first = open(1);
+    put(first, 'a', 'b');
+    await first.sync();
+    first.close();
+    const second = open(2);
+    put(second, 'c');
+    expect(texts(second)).toEqual(['1.0 a', '1.1 b', '2.0 c']);
+    expect(second.oldest('events')).toEqual({ epoch: 1, floor: 0 });
+    expect(second.newestEpoch).toBe(2);
+  });
+
+  it('forgets what is acknowledged, now and after a restart, and its file with the last of it', () => {
+    const first = open(1);
+    put(first, 'a', 'b', 'c');
+    expect(first.ack('events', 1, [[0, 1]]).map(({ meta }) => meta.number)).toEqual([0, 1]);
+    expect(first.floor('events')).toBe(2);
+    first.close();
+    const second = open(2);
+    expect(texts(second)).toEqual(['1.2 c']);
+    expect(second.ack('events', 1, [[0, 1e15]])).toHaveLength(1);
+    expect(segments()).toHaveLength(1);
+    expect(second.oldest('events')).toBeUndefined();
+    expect(second.batches).toBe(0);
+  });
+
+  it('ignores acknowledgements of what it does not hold', () => {
+    const spool = open(3);
+    put(spool, 'a');
+    expect(spool.ack('maps', 3, [[0, 9]])).toEqual([]);
+    expect(spool.ack('events', 2, [[0, 9]])).toEqual([]);
+    expect(spool.ack('events', 3, [[5, 9]])).toEqual([]);
+    expect(texts(spool)).toEqual(['3.0 a']);
+  });
+
+  it.each([1, 5, 9, 20])('is whole up to the last write when a crash tore %i bytes off it', (torn) => {
+    const first = open(1);
+    put(first, 'a', 'b', 'c');
+    first.close();
+    truncateSync(newestSegment(), readFileSync(newestSegment()).length - torn);
+    const second = open(2);
+    expect(texts(second)).toEqual(['1.0 a', '1.1 b']);
+    put(second, 'd');
+    expect(texts(second)).toEqual(['1.0 a', '1.1 b', '2.0 d']);
+  });
+
+  it('stops at a frame whose bytes are not what was written, and at rubbish', () => {
+    const first = open(1);
+    put(first, 'a', 'bbbbbbbb', 'c');
+    first.close();
+    const bytes = readFileSync(newestSegment());
+    bytes[bytes.indexOf('bbbbbbbb')] = 0;
+    writeFileSync(newestSegment(), bytes);
+    const second = open(2);
+    expect(texts(second)).toEqual(['1.0 a']);
+    second.close();
+    appendFileSync(newestSegment(), Buffer.alloc(4096, 0xff));
+    expect(texts(open(3))).toEqual(['1.0 a']);
+  });
+
+  it('survives a segment that is empty or not there', () => {
+    const first = open(1);
+    put(first, 'a');
+    first.close();
+    writeFileSync(join(folder, '000000000099.log'), '');
+    writeFileSync(join(folder, 'notes.txt'), 'not ours');
+    const second = open(2);
+    expect(texts(second)).toEqual(['1.0 a']);
+    expect(segments()).toContain('000000000100.log');
+  });
+
+  it('gives up the oldest first when it is full, says which, and reports the range', () => {
+    const spool = open(1, { bytesMax: 1_000, segmentBytesMax: 300 });
+    for (let index = 0; index < 20; index++) put(spool, `${index}`.padEnd(50, 'x'));
+    expect(spool.bytes).toBeLessThanOrEqual(1_000);
+    const numbers = dropped.map(({ number }) => number);
+    expect(numbers).toEqual(numbers.map((_, index) => index));
+    expect(numbers.length).toBeGreaterThan(0);
+    expect(spool.lost('events')).toEqual([[0, numbers.length - 1]]);
+    expect(spool.floor('events')).toBe(numbers.length);
+    expect(spool.batches).toBe(20 - numbers.length);
+  });
+
+  it('bounds the number of batches and their age', () => {
+    const spool = open(1, { batchesMax: 4, segmentBytesMax: 10 });
+    put(spool, 'a', 'b', 'c', 'd', 'e', 'f');
+    expect(spool.batches).toBeLessThanOrEqual(4);
+    spool.close();
+    const aged = open(2, { ageMsMax: 1_000, segmentBytesMax: 10 });
+    put(aged, 'g');
+    nowMs = 1_500;
+    put(aged, 'h');
+    expect(texts(aged)).toEqual(['2.1 h']);
+  });
+
+  it('remembers which drains of a ring were saved', () => {
+    const first = open(1);
+    first.append([batch(first, 'a', { ring: { boot: 'b', map: 7, from: '4096', bytes: 64 } })]);
+    first.close();
+    expect(open(2).ringMarks('b', 7)).toEqual([{ boot: 'b', map: 7, from: '4096', bytes: 64 }]);
+    expect(open(3).ringMarks('other boot', 7)).toEqual([]);
+  });
+});

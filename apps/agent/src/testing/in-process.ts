@@ -1,0 +1,30 @@
+import { Agent, agentSettings, type AgentSettings } from '../agent.js';
+import { BootClock } from '../kernel/boot-clock.js';
+import { collectFacts } from '../kernel/facts.js';
+import { noKernel } from '../kernel/no-kernel.js';
+import type { Kernel } from '../kernel/port.js';
+import { StateFolder } from '../store/state-folder.js';
+
+/** An agent inside the test, without a kernel unless one is given. Reconnects at once, so that tests need not wait. */
+export async function startInProcess(
+  folder: string,
+  options: { kernel?: Kernel; settings?: Partial<AgentSettings> } = {},
+): Promise<Agent> {
+  const kernel = options.kernel ?? noKernel(1);
+  const agent = new Agent({
+    state: new StateFolder(folder),
+    kernel,
+    kernelKey: options.kernel ? 'test' : 'none',
+    facts: await collectFacts('0.0.0', kernel.features),
+    clock: new BootClock(),
+    log: () => undefined,
+    settings: {
+      ...agentSettings,
+      reconnect: { minMs: 20, maxMs: 100 },
+      syncAnswer: { minMs: 500, maxMs: 1_000 },
+      ...options.settings,
+    },
+  });
+  agent.start();
+  return agent;
+}
