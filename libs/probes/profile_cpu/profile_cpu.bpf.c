@@ -44,7 +44,7 @@ struct {
 
 const volatile __u32 pid = 0; /* thread group; 0 is all but the idle task */
 const volatile bool kernel_stacks = true;
-const volatile bool user_stacks = true;
+const volatile bool user_stacks = false;
 
 enum { ERRNO_EEXIST = 17 };
 

@@ -22,7 +22,11 @@ const total = (samples: ProfileSample[]) => samples.reduce((sum, sample) => sum 
 
 describeWithKernel('profile_cpu', ['bpf', 'btf', 'clang'], () => {
   it('samples the stacks of one busy process, in the kernel and outside', async () => {
-    const probe = await RunningProbe.start('profile_cpu', { frequency_hz: FREQUENCY_HZ, pid: process.pid });
+    const probe = await RunningProbe.start('profile_cpu', {
+      frequency_hz: FREQUENCY_HZ,
+      pid: process.pid,
+      user_stacks: true,
+    });
     try {
       const samples = burnUntil(
         () => probe.profile('cpu'),

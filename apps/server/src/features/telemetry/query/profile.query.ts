@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { QueryOf, ResponseOf } from '../../../http/route.js';
 import { Clock } from '../../../platform/clock.js';
-import { addressId } from '../name-id.js';
+import { addressId, addressText } from '../name-id.js';
 import { SILENCE_SECONDS_MAX } from './counter-rates.js';
 import { flameTree, type FoldedStack } from './flame-tree.js';
 import { TelemetryReads } from './telemetry-reads.js';
@@ -115,18 +115,21 @@ async function kernelNames(
   return new Map(rows.map(({ boot, id, name }) => [`${boot} ${id}`, name]));
 }
 
-/** Process, then its own frames, then the kernel's: the order in which they called one another. */
+/**
+ * Process, then its own frames, then the kernel's: the order in which they called one another. Without either, the sample
+ * was taken outside the kernel, or its stack was lost to another with the same hash.
+ */
 function fold(row: CountRow, frames: Frames, names: ReadonlyMap<string, string>): FoldedStack {
   const { run, boot, stacks, kernelStack, userStack, labels, count } = row;
   const outermostFirst = (id: string | null): string[] => {
     if (id === null) return [];
     const stack = frames.get(stackKey(run, boot, stacks, id));
     if (stack === undefined) return ['[stack not kept]'];
-    return stack.map((frame) => names.get(`${boot} ${addressId(frame)}`) ?? `0x${addressId(frame)}`).reverse();
+    return stack.map((frame) => names.get(`${boot} ${addressId(frame)}`) ?? addressText(frame)).reverse();
   };
   const own = [...outermostFirst(userStack), ...outermostFirst(kernelStack)];
   const owner = labels['comm'] ?? Object.values(labels).join(' ');
-  return { frames: [owner || '[unnamed]', ...(own.length > 0 ? own : ['[no stack]'])], count: Number(count) };
+  return { frames: [owner || '[unnamed]', ...(own.length > 0 ? own : ['[no kernel stack]'])], count: Number(count) };
 }
 
 function stackKey(run: string, boot: string, map: string, id: string): string {
