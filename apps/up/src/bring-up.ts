@@ -92,8 +92,10 @@ export async function bringUp(to: BringUp): Promise<Fleet> {
     await ingesting;
     return { url, session, device: undefined, noAgent: NO_SESSION, onboarding: { releases: [], problems: [] } };
   }
+  const publishing = publishBuiltInProbes(place, session, to.events.say);
+  publishing.catch(() => undefined);
   const agent = await startAgent(to, place, session);
-  const onboarding = await publishBuiltInProbes(place, session, to.events.say);
+  const onboarding = await publishing;
   await ingesting;
   return { url, session, ...agent, onboarding };
 }

@@ -9,11 +9,11 @@ function release(verdicts: Word[], state: 'signed' | 'unsigned' = 'signed'): Rel
   return { verdicts: verdicts.map((verdict) => ({ verdict })), signature: { state, keyids: [] } } as unknown as Release;
 }
 
-function run(state: string, probe = 'trace_exec'): Run {
+function run(state: string, probe = 'trace_exec', message = 'no such hook'): Run {
   return {
     state,
     probe,
-    error: state === 'ATTACHED' ? null : { code: 'X', message: 'no such hook', log: null },
+    error: state === 'ATTACHED' ? null : { code: 'X', message, log: null },
   } as unknown as Run;
 }
 
@@ -64,6 +64,12 @@ describe('reportOf', () => {
     expect(lacking.runsNotAttached).toEqual([{ probe: 'count_packets', state: 'REJECTED', error: 'no such hook' }]);
     const failed = reportOf({ ...whole, runs: [run('FAILED', 'trace_tcp')] }, startedAt, startedAt);
     expect(failed).toMatchObject({ ok: false, error: 'The run of trace_tcp failed: no such hook' });
+  });
+
+  it('passes where another program holds the hook that a probe wants', () => {
+    const busy = run('FAILED', 'count_packets', 'attach count_packets: EBUSY (Device or resource busy)');
+    const report = reportOf({ ...whole, runs: [run('ATTACHED'), busy] }, startedAt, startedAt);
+    expect(report).toMatchObject({ ok: true, runsNotAttached: [{ probe: 'count_packets', state: 'FAILED' }] });
   });
 
   it('takes the worst word of many', () => {

@@ -26,6 +26,13 @@ export interface CheckReport {
 const LIVE: readonly string[] = ['ATTACHED', 'SOAKED', 'SUCCEEDED'];
 const OVER: readonly string[] = ['REJECTED', 'FAILED', 'TIMED_OUT', 'SUSPECT_CRASH'];
 
+const FAILURES: readonly string[] = ['FAILED', 'TIMED_OUT', 'SUSPECT_CRASH'];
+
+/** An interface holds one XDP program: another agent or tool on this machine may have been there first. */
+function isHookTaken(run: Run): boolean {
+  return /\bEBUSY\b/.test(run.error?.message ?? '');
+}
+
 /** The one word for many: itself when all agree, else the worst in the order given. */
 function worstOf(words: readonly string[], worstFirst: readonly string[]): string {
   if (words.length === 0) return 'none';
@@ -74,7 +81,7 @@ export function reportOf(seen: Observation, startedAt: Date, now: Date): CheckRe
   const first =
     overview.firstTelemetryAt === null ? null : (Date.parse(overview.firstTelemetryAt) - startedAt.getTime()) / 1000;
   const lost = runs.filter((run) => !LIVE.includes(run.state));
-  const failed = lost.find((run) => run.state === 'FAILED' || run.state === 'SUSPECT_CRASH');
+  const failed = lost.find((run) => FAILURES.includes(run.state) && !isHookTaken(run));
   const verdict = verdictOf(releases);
   const error = failed
     ? `The run of ${failed.probe} failed: ${failed.error?.message ?? failed.state}`

@@ -14,6 +14,8 @@ export interface DataFolder {
   readonly password: string;
   /** File with the API token the supervisor uses for its own calls. */
   readonly tokenFile: string;
+  /** Exists once the first probes were published and assigned. */
+  readonly onboardedFile: string;
   /** First log-in: user `admin`. */
   readonly passwordFile: string;
   release(): void;
@@ -97,6 +99,7 @@ export function openDataFolder(dataDir: string | undefined): DataFolder {
     password: readSecret(passwordFile, makePassword),
     passwordFile,
     tokenFile: join(root, 'up-token'),
+    onboardedFile: join(root, 'onboarded'),
     release: () => {
       unlock();
       if (dataDir === undefined) rmSync(root, { recursive: true, force: true });

@@ -13,6 +13,8 @@ const PLACE_FILE = 'identity/device.json';
 const ENROL_TIMEOUT_MS = 60_000;
 const PUBLISH_TIMEOUT_MS = 120_000;
 
+type Say = (line: string) => void;
+
 export interface BuiltInProbe {
   readonly name: string;
   readonly version: string;
@@ -94,37 +96,45 @@ export interface Onboarding {
   readonly problems: readonly string[];
 }
 
+/** The release of this probe in this version, published now if the server does not have it. */
+async function ensureRelease(place: Place, session: Session, probe: BuiltInProbe, say: Say): Promise<Release> {
+  const find = async (): Promise<Release | undefined> => {
+    const { items } = await session.client.call('listReleases', { query: { probe: probe.name } });
+    return items.find((release) => release.version === probe.version);
+  };
+  const known = await find();
+  if (known) return known;
+  say(`publishing ${probe.name} ${probe.version}: compile, check, prove on this kernel, sign`);
+  await publish(place, session, probe);
+  const published = await find();
+  if (!published) throw new Refusal(`Publishing ${probe.name} left no release.`);
+  return published;
+}
+
 /**
- * Publishes the built-in probes that the server does not have in this version and, on a server where nothing was ever
- * assigned, assigns them to every device. A fleet that somebody has already arranged is left alone.
+ * Publishes the built-in probes that the server does not have in this version and, until that has succeeded once, assigns
+ * to every device those that were never assigned. After that the fleet is a person's to arrange, and is left alone.
  */
-export async function publishBuiltInProbes(
-  place: Place,
-  session: Session,
-  say: (line: string) => void,
-): Promise<Onboarding> {
-  const { client } = session;
-  const untouched = (await client.call('listAssignments', {})).items.length === 0;
+export async function publishBuiltInProbes(place: Place, session: Session, say: Say): Promise<Onboarding> {
+  const isFirstUse = !existsSync(place.data.onboardedFile);
+  const { items: assignments } = await session.client.call('listAssignments', {});
+  const waiting = builtInProbes(place.repositoryDir);
   const releases: Release[] = [];
   const problems: string[] = [];
-  for (const probe of builtInProbes(place.repositoryDir)) {
-    const find = async (): Promise<Release | undefined> => {
-      const { items } = await client.call('listReleases', { query: { probe: probe.name } });
-      return items.find((release) => release.version === probe.version);
-    };
-    try {
-      let release = await find();
-      if (!release) {
-        say(`publishing ${probe.name} ${probe.version}: compile, check, prove on this kernel, sign`);
-        await publish(place, session, probe);
-        release = await find();
+  const work = async (): Promise<void> => {
+    for (let probe = waiting.shift(); probe; probe = waiting.shift()) {
+      try {
+        const release = await ensureRelease(place, session, probe, say);
+        releases.push(release);
+        if (!isFirstUse || assignments.some((one) => one.probe === probe.name)) continue;
+        await session.client.call('createAssignment', { body: { releaseId: release.id, selector: 'all' } });
+      } catch (error) {
+        problems.push((error as Error).message);
       }
-      if (!release) throw new Refusal(`Publishing ${probe.name} left no release.`);
-      releases.push(release);
-      if (untouched) await client.call('createAssignment', { body: { releaseId: release.id, selector: 'all' } });
-    } catch (error) {
-      problems.push((error as Error).message);
     }
-  }
+  };
+  // While one is compiled, the next one's program starts: more at once would only wait for the jails.
+  await Promise.all([work(), work()]);
+  if (problems.length === 0) writeFileSync(place.data.onboardedFile, `${new Date().toISOString()}\n`);
   return { releases, problems };
 }
