@@ -20,6 +20,7 @@ export class ControlDispatcher implements OnApplicationBootstrap, OnModuleDestro
   private readonly log = new Logger('ControlDispatcher');
   private readonly queues = new DeviceQueues();
   private readonly handlers: Handlers;
+  private closed = false;
 
   constructor(
     private readonly link: MqttLink,
@@ -40,11 +41,13 @@ export class ControlDispatcher implements OnApplicationBootstrap, OnModuleDestro
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.closed = true;
     await this.queues.idle();
   }
 
   /** Never rejects and never waits: a slow device holds up nobody else. */
   accept(topicText: string, payload: Buffer): void {
+    if (this.closed) return;
     const parsed = parseUpTopic(topicText);
     if (!parsed) return this.refusals.count('WIRE_TOPIC', '(unknown)', 'the topic is none of the protocol');
     const { device, topic } = parsed;

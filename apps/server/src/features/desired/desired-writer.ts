@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { RunState } from '@bpfleet/api';
 import { digestOf, peekDocument, signDocument, type DesiredDocument, type DesiredEntry } from '@bpfleet/trust';
 import { downTopic } from '@bpfleet/wire';
 import type pg from 'pg';
@@ -96,36 +97,30 @@ export class DesiredWriter {
       await this.store.dropRun(client, run.id);
     }
     for (const { id, intent } of plan.adopt) await this.store.adoptRun(client, id, intent);
+    const deviceId = device.id;
     for (const { id, item } of plan.create) {
       const { kind, intent, release, params } = item;
-      const reason = 'the device matches the assignment';
-      await this.transitions.begin(client, {
-        id,
-        deviceId: device.id,
-        releaseId: release.id,
-        kind,
-        intent,
-        params,
-        endsAt: null,
-        reason,
-      });
+      const because = { endsAt: null, reason: 'the device matches the assignment' };
+      const run = { id, deviceId, releaseId: release.id, kind, intent, params, ...because };
+      await this.transitions.begin(client, run, handOver(device));
     }
     const named = new Set(plan.entries.map(({ run }) => run));
-    const waiting = wanted.filter(({ id, state }) => state === 'PENDING' && named.has(id)).map(({ id }) => id);
-    for (const id of [...waiting, ...plan.create.map((run) => run.id)]) await this.offerOrDefer(client, device, id);
-  }
-
-  private async offerOrDefer(client: pg.PoolClient, device: LockedDevice, id: string): Promise<void> {
-    const move = device.online
-      ? ({ to: 'OFFERED', reason: 'sent to the device' } as const)
-      : ({ to: 'DEFERRED', reason: 'the device is offline; it gets this when it comes back' } as const);
-    await this.transitions.decide(client, { id, deviceId: device.id, from: 'PENDING', ...move });
+    for (const { id, state } of wanted) {
+      if (state !== 'PENDING' || !named.has(id)) continue;
+      await this.transitions.decide(client, { id, deviceId, from: 'PENDING', ...handOver(device) });
+    }
   }
 
   private async send(client: pg.PoolClient, deviceId: string, envelope: Buffer, now: Date): Promise<void> {
     await this.store.replaceOutbox(client, deviceId, downTopic(deviceId, { kind: 'desired' }), envelope, now);
     await notifyWork(client, 'outbox');
   }
+}
+
+function handOver(device: LockedDevice): { to: RunState; reason: string } {
+  return device.online
+    ? { to: 'OFFERED', reason: 'sent to the device' }
+    : { to: 'DEFERRED', reason: 'the device is offline; it gets this when it comes back' };
 }
 
 function heldBy(device: LockedDevice): (SignedDesired & { entries: readonly DesiredEntry[] }) | undefined {

@@ -50,11 +50,12 @@ export class DesiredStore {
     return rows;
   }
 
+  /** Locked, so that a report cannot move a run between the decision about it and its writing. */
   async wantedRuns(client: pg.PoolClient, deviceId: string): Promise<WantedRunRow[]> {
     const { rows } = await client.query<WantedRunRow & { state: string }>(
       `SELECT r.id, r.kind, r.intent, r."releaseId", l.probe, r.params, r.state, r."createdAt", r."endsAt"
        FROM "Run" r JOIN "Release" l ON l.id = r."releaseId"
-       WHERE r."deviceId" = $1 AND r.wanted ORDER BY r."createdAt", r.id`,
+       WHERE r."deviceId" = $1 AND r.wanted ORDER BY r."createdAt", r.id FOR UPDATE OF r`,
       [deviceId],
     );
     return rows.map((row) => ({ ...row, state: runStateOf(row.state) }));
@@ -67,6 +68,7 @@ export class DesiredStore {
     );
   }
 
+  /** When to look at this device again by itself; null is never. */
   async setDue(client: pg.PoolClient, deviceId: string, at: Date | null): Promise<void> {
     await client.query('UPDATE "Device" SET "desiredDueAt" = $2 WHERE id = $1', [deviceId, at]);
   }
@@ -88,15 +90,10 @@ export class DesiredStore {
     at: Date,
   ): Promise<void> {
     await client.query(
-      `DELETE FROM "Outbox" WHERE id IN
-         (SELECT id FROM "Outbox" WHERE "deviceId" = $1 AND topic = $2 FOR UPDATE SKIP LOCKED)`,
-      [deviceId, topic],
+      `WITH older AS (SELECT id FROM "Outbox" WHERE "deviceId" = $1 AND topic = $2 FOR UPDATE SKIP LOCKED),
+         gone AS (DELETE FROM "Outbox" WHERE id IN (SELECT id FROM older))
+       INSERT INTO "Outbox" ("deviceId", topic, payload, "createdAt") VALUES ($1, $2, $3, $4)`,
+      [deviceId, topic, payload, at],
     );
-    await client.query('INSERT INTO "Outbox" ("deviceId", topic, payload, "createdAt") VALUES ($1, $2, $3, $4)', [
-      deviceId,
-      topic,
-      payload,
-      at,
-    ]);
   }
 }

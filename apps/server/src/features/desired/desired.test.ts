@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { generateSigningKey, signDocument } from '@bpfleet/trust';
 import { parseSelector } from '../assignments/selector/index.js';
 import {
   desired,
@@ -82,6 +83,19 @@ describe('desired', () => {
     const runs = Array.from({ length: 20 }, (_, i) => debug(`rdebug${String(i).padStart(6, '0')}`));
     expect(decide(many)).toHaveLength(ASSIGNMENT_ENTRIES_MAX);
     expect(decide([], runs)).toHaveLength(DEBUG_ENTRIES_MAX);
+  });
+
+  it('always fits into a document that can be signed, and debug has its place in it', () => {
+    const params = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`text_${i}`, 'ü'.repeat(100)]));
+    const many = Array.from({ length: 48 }, (_, i) => assignment(`a${i}`, `probe_${i}`, { params }));
+    const runs = Array.from({ length: 8 }, (_, i) => debug(`rdebug${String(i).padStart(6, '0')}`));
+    const items = decide(many, runs);
+    expect(items.filter(({ kind }) => kind === 'debug')).toHaveLength(8);
+    expect(items.length).toBeGreaterThan(8);
+    let minted = 0;
+    const { entries } = planRuns(items, [], now, () => `r${String(minted++).padStart(31, '0')}`);
+    const document = { type: 'desired', device: device.id, generation: 2_000_000_000, entries: [...entries] } as const;
+    expect(() => signDocument('desired', document as never, [generateSigningKey()])).not.toThrow();
   });
 });
 

@@ -1,6 +1,12 @@
 import type { ParamValue } from '@bpfleet/probe';
 import type { DesiredEntry } from '@bpfleet/trust';
-import { ASSIGNMENT_ENTRIES_MAX, ASSIGNMENT_LEASE_SECONDS, DEBUG_ENTRIES_MAX, DEBUG_LEASE_SECONDS } from './limits.js';
+import {
+  ASSIGNMENT_ENTRIES_MAX,
+  ASSIGNMENT_LEASE_SECONDS,
+  DEBUG_ENTRIES_MAX,
+  DEBUG_LEASE_SECONDS,
+  ENTRIES_BYTES_MAX,
+} from './limits.js';
 import { selects, type Selector, type SelectorSubject } from '../assignments/selector/index.js';
 
 /**
@@ -16,6 +22,8 @@ export interface DesiredRelease {
   readonly version: string;
   readonly budget: DesiredEntry['budget'];
 }
+
+const ENTRY_FIXED_BYTES = 360;
 
 export interface AssignmentIntent {
   readonly id: string;
@@ -61,7 +69,26 @@ export function desired(
   now: Date,
 ): DesiredItem[] {
   if (device.status !== 'active') return [];
-  return [...assignedTo(device, intents.assignments), ...debuggedOn(intents.debug, now)];
+  const debug = withinBytes(debuggedOn(intents.debug, now), ENTRIES_BYTES_MAX);
+  const room = ENTRIES_BYTES_MAX - debug.reduce((sum, item) => sum + bytesOf(item), 0);
+  return [...withinBytes(assignedTo(device, intents.assignments), room), ...debug];
+}
+
+/** Parameters are free text within bounds: many large ones must not make a document that cannot be signed. */
+function withinBytes(items: readonly DesiredItem[], bytesMax: number): DesiredItem[] {
+  let left = bytesMax;
+  return items.filter((item) => {
+    const bytes = bytesOf(item);
+    if (bytes > left) return false;
+    left -= bytes;
+    return true;
+  });
+}
+
+/** An entry's JSON, a little more rather than less: names, digests and numbers of fixed width, and the parameters. */
+function bytesOf({ release, params, intent }: DesiredItem): number {
+  const { probe, version } = release;
+  return ENTRY_FIXED_BYTES + Buffer.byteLength(JSON.stringify([probe, version, params, intent]));
 }
 
 function assignedTo(device: DesiredDevice, assignments: readonly AssignmentIntent[]): DesiredItem[] {

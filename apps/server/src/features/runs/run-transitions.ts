@@ -33,15 +33,20 @@ export class RunTransitions {
     private readonly live: LiveBus,
   ) {}
 
-  /** A new run in PENDING. */
-  async begin(client: pg.PoolClient, run: NewRun): Promise<void> {
+  /** A new run in PENDING, or with `next` already a step further: one row, both steps in its history. */
+  async begin(client: pg.PoolClient, run: NewRun, next?: Pick<RunMove, 'to' | 'reason'>): Promise<void> {
     const now = this.clock.now();
+    const { id, deviceId, releaseId, kind, intent, endsAt } = run;
+    const state = next?.to ?? 'PENDING';
+    if (next && !mayDecide('PENDING', next.to)) throw new Error(`a new run cannot be ${next.to}`);
     await client.query(
       `INSERT INTO "Run" (id, "deviceId", "releaseId", kind, intent, params, state, "createdAt", "updatedAt", "endsAt")
-       VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', $7, $7, $8)`,
-      [run.id, run.deviceId, run.releaseId, run.kind, run.intent, JSON.stringify(run.params), now, run.endsAt],
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)`,
+      [id, deviceId, releaseId, kind, intent, JSON.stringify(run.params), state, now, endsAt],
     );
-    await this.record(client, { ...run, from: null, to: 'PENDING' });
+    const first = { from: null, to: 'PENDING', reason: run.reason } as const;
+    const steps = next ? [first, { from: 'PENDING', ...next } as const] : [first];
+    await this.record(client, { id, deviceId }, steps);
   }
 
   /** A decision of the server. False when the run is no longer in `from`, or may not go there: it keeps its state. */
@@ -52,7 +57,7 @@ export class RunTransitions {
       [move.id, move.from, move.to, this.clock.now(), isFinal(move.to) ? this.clock.now() : null],
     );
     if (rowCount !== 1) return false;
-    await this.record(client, move);
+    await this.record(client, move, [move]);
     return true;
   }
 
@@ -67,19 +72,22 @@ export class RunTransitions {
       [move.id, move.from, move.to, revision, json(error), now, attachedStates.includes(move.to), isFinal(move.to)],
     );
     if (rowCount !== 1) return false;
-    await this.record(client, move);
+    await this.record(client, move, [move]);
     return true;
   }
 
-  private async record(client: pg.PoolClient, move: Omit<RunMove, 'from'> & { from: RunState | null }): Promise<void> {
-    await client.query('INSERT INTO "RunTransition" ("runId", at, "from", "to", reason) VALUES ($1, $2, $3, $4, $5)', [
-      move.id,
-      this.clock.now(),
-      move.from,
-      move.to,
-      move.reason,
-    ]);
-    await this.live.publish({ type: 'run', run: move.id, device: move.deviceId, state: move.to }, client);
+  private async record(
+    client: pg.PoolClient,
+    run: Pick<RunMove, 'id' | 'deviceId'>,
+    steps: readonly { readonly from: RunState | null; readonly to: RunState; readonly reason: string }[],
+  ): Promise<void> {
+    await client.query(
+      `INSERT INTO "RunTransition" ("runId", at, "from", "to", reason)
+       SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[])`,
+      [run.id, this.clock.now(), steps.map(({ from }) => from), steps.map(({ to }) => to), steps.map((s) => s.reason)],
+    );
+    const last = steps.at(-1);
+    if (last) await this.live.publish({ type: 'run', run: run.id, device: run.deviceId, state: last.to }, client);
   }
 }
 

@@ -18,7 +18,10 @@ import { migrate, readMigrations } from '../../../platform/prisma/migrate.js';
 import { PrismaService } from '../../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { AuditModule } from '../../audit/index.js';
+import { DesiredWorker } from '../../desired/desired-worker.js';
+import { OutboxSender } from '../../desired/outbox-sender.js';
 import { ControlDispatcher } from '../dispatcher.js';
+import { LeaseHints } from '../lease-hints.js';
 import { FakeLink } from './fake-link.js';
 
 export const repositoryDir = join(dirname(fileURLToPath(import.meta.url)), '../../../../../..');
@@ -36,7 +39,7 @@ export interface BenchOptions {
   readonly dataDir?: string;
 }
 
-/** A server's features over a real Postgres and real keys, with a clock that stands still and a broker that is an array. */
+/** A server with the role control over a real Postgres and real keys, with a clock that stands still and a broker that is an array. */
 export class Bench {
   private constructor(
     readonly app: INestApplicationContext,
@@ -63,6 +66,10 @@ export class Bench {
     const platform = { module: BenchPlatform, providers, exports: providers };
     const root = { module: class BenchRoot {}, imports: [platform, AuditModule, ...options.modules] };
     const app = await NestFactory.createApplicationContext(root, { logger: false });
+    // A test says when the workers work: what they do by themselves would come in between.
+    for (const worker of [DesiredWorker, OutboxSender, LeaseHints]) {
+      await app.get<{ onModuleDestroy(): Promise<void> }>(worker, { strict: false }).onModuleDestroy();
+    }
     return new Bench(app, clock, link, keys, options.dataDir ? undefined : dataDir);
   }
 

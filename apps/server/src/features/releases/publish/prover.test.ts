@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import { verdictSchema } from '@bpfleet/api';
+import { parseManifest } from '@bpfleet/probe';
+import { FixedClock } from '../../../platform/clock.js';
+import { JailError, ProveError, type VerifierReport } from '../../../verify/index.js';
+import type { CheckedObject } from './check-objects.js';
+import { archOfMachine, hostArch } from './host-arch.js';
+import { Prover } from './prover.js';
+import type { VerifyTools } from './verify-tools.js';
+
+const clock = new FixedClock(new Date('2026-03-01T12:00:00.000Z'));
+const manifest = parseManifest('name: proven\nversion: 1.0.0\nsummary: a test\n');
+const object = (arch: CheckedObject['arch']): CheckedObject => ({
+  arch,
+  bytes: Buffer.from('not read by a jail that answers by itself'),
+  object: { globals: [], dataSections: [] } as unknown as CheckedObject['object'],
+});
+
+/** A jail that answers what a test wants: the real one is tested in verify/, and with this class in publish.kernel.test. */
+function proverOver(prove: () => Promise<VerifierReport>): Prover {
+  return new Prover({ proveJail: { prove } } as unknown as VerifyTools, clock);
+}
+const report = (given: Partial<VerifierReport>): VerifierReport => ({
+  kernel: { release: '6.12.0', arch: 'aarch64', buildId: 'ab', btf: true, jit: 'on', lsm: null },
+  verdict: 'accepted',
+  loadMs: 3,
+  programs: [],
+  maps: [],
+  ...given,
+});
+const program = { name: 'p', section: 'kprobe/x', type: 'kprobe', instructionCount: 2 };
+
+describe('prover', () => {
+  it('is unproven, with the reason, where no kernel can be asked', async () => {
+    const nowhere = proverOver(() =>
+      Promise.reject(new JailError('The server lacks CAP_BPF, which proving needs.', 'root')),
+    );
+    const verdict = verdictSchema.parse(await nowhere.prove(manifest, [object('any')]));
+    expect(verdict).toMatchObject({ verdict: 'unproven', kernel: null, reason: expect.stringContaining('CAP_BPF') });
+    const slow = proverOver(() => Promise.reject(new ProveError('there was no verdict after 60000 ms', 'timeout', '')));
+    expect((await slow.prove(manifest, [object('any')])).reason).toContain('no verdict');
+  });
+
+  it('is unproven where the release has nothing for this host', async () => {
+    const foreign = hostArch() === 'arm' ? 'arm64' : 'arm';
+    const never = proverOver(() => Promise.reject(new Error('it was asked')));
+    const verdict = await never.prove(manifest, [object(foreign)]);
+    expect(verdict).toMatchObject({ verdict: 'unproven', reason: expect.stringContaining(`objects for ${foreign}`) });
+  });
+
+  it('shows a program type that the kernel does not support, without refusing the release', async () => {
+    const reason = 'this kernel does not support p (kprobe/x)';
+    const programs = [{ ...program, verdict: 'unsupported', errnoName: 'EINVAL', log: 'no kprobes' } as const];
+    const verdict = await proverOver(async () => report({ verdict: 'unable', reason, programs })).prove(manifest, [
+      object('any'),
+    ]);
+    expect(verdictSchema.parse(verdict)).toMatchObject({
+      verdict: 'unproven',
+      kernel: { release: '6.12.0', arch: 'arm64' },
+      programs: [{ name: 'p', verdict: 'unsupported', errnoName: 'EINVAL', log: 'no kprobes' }],
+    });
+  });
+
+  it('keeps the end of a long log, and nothing that Postgres would refuse', async () => {
+    const log = `${'x'.repeat(100_000)}\u0000the end`;
+    const programs = [{ ...program, verdict: 'refused', log } as const];
+    const verdict = await proverOver(async () => report({ verdict: 'refused', programs })).prove(manifest, [
+      object('any'),
+    ]);
+    expect(verdict.programs[0]?.log).toHaveLength(64 * 1024);
+    expect(verdict.programs[0]?.log?.endsWith('xthe end')).toBe(true);
+  });
+
+  it('says that libbpf cannot open an object', async () => {
+    const odd = proverOver(() => Promise.reject(new ProveError('the BTF is damaged', 'request', '')));
+    await expect(odd.prove(manifest, [object('any')])).rejects.toMatchObject({ code: 'OBJECT_INVALID', status: 422 });
+  });
+
+  it('calls architectures what devices call them', () => {
+    expect(['x86_64', 'aarch64', 'armv7l', 'arm', 'riscv64'].map(archOfMachine)).toEqual([
+      'x86_64',
+      'arm64',
+      'arm',
+      'arm',
+      'riscv64',
+    ]);
+  });
+});
