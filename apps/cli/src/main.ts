@@ -5,8 +5,11 @@ import { safeText } from './output/terminal-text.js';
 import { processContext } from './process-context.js';
 import { createProgram } from './program.js';
 
-// `bpfleet devices list | head` closes the pipe: that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// `bpfleet devices list | head` closes the pipe: that is no error. A tail has a run to stop first, as at Ctrl-C.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' && process.listenerCount('SIGINT') > 0) process.emit('SIGINT');
+  else process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
 
 const context = processContext();
 try {

@@ -1,3 +1,4 @@
+import './api/zod-without-eval.js';
 import '@mantine/core/styles.css';
 import '@mantine/notifications/styles.css';
 import 'uplot/dist/uPlot.min.css';

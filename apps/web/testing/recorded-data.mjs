@@ -230,7 +230,7 @@ export const runOf = (one, index, more = {}) => ({
   intent: 'a1',
   state: 'SOAKED',
   error: null,
-  hold: null,
+  hold: 'pinned',
   stats: stats(index + 1),
   createdAt: iso(3_600_000),
   updatedAt: iso(4_000),
@@ -240,7 +240,7 @@ export const runOf = (one, index, more = {}) => ({
   ...more,
 });
 export const runs = releases.slice(0, 6).map((one, i) => runOf(one, i));
-runs[3] = runOf(releases[3], 3, { state: 'ATTACHED', hold: 'over its CPU budget for 2 of 3 windows' });
+runs[3] = runOf(releases[3], 3, { state: 'ATTACHED', hold: 'process' });
 runs[5] = runOf(releases[5], 5, {
   state: 'FAILED',
   attachedAt: null,

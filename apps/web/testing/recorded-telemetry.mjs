@@ -44,7 +44,7 @@ export function series(query) {
   const scale = query.metric.includes('bytes') ? 3e6 : 4000;
   return {
     metric: query.metric,
-    unit: query.metric.includes('bytes') ? 'bytes' : null,
+    unit: query.metric.includes('bytes') ? 'bytes/s' : 'count/s',
     times,
     series: all.slice(0, query.limit).map((name, i) => ({
       labels: { [label]: name },

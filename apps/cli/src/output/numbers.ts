@@ -42,13 +42,17 @@ export function agoText(iso: string, nowMs: number): string {
   return `${spanText((nowMs - Date.parse(iso)) / 1000)} ago`;
 }
 
-/** A metric's value with its unit. Metrics named `*_seconds` are in seconds whatever unit the kernel counted in. */
+/**
+ * A metric's value with its unit; the unit of a rate ends in `/s`. Metrics named `*_seconds` are in seconds whatever unit
+ * the kernel counted in.
+ */
 export function valueText(value: number, metric: string, unit: string | null): string {
+  if (unit?.endsWith('/s')) return `${valueText(value, metric, unit.slice(0, -2))}/s`;
   if (metric.endsWith('_seconds') || unit === 'seconds' || unit === 's') return secondsText(value);
   const factor = unit === 'ms' ? 1e3 : unit === 'us' ? 1e6 : unit === 'ns' ? 1e9 : undefined;
   if (factor) return secondsText(value / factor);
   if (unit === 'bytes') return bytesText(value);
-  return unit ? `${countText(value)} ${safeUnit(unit)}` : countText(value);
+  return unit && unit !== 'count' ? `${countText(value)} ${safeUnit(unit)}` : countText(value);
 }
 
 function safeUnit(unit: string): string {

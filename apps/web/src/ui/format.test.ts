@@ -42,6 +42,8 @@ describe('numbers', () => {
     expect(formatValue(1500, 'wait', 'us')).toBe('1.5 ms');
     expect(formatValue(2048, 'received_bytes_total', 'bytes')).toBe('2 KiB');
     expect(formatValue(3, 'x', 'packets')).toBe('3 packets');
+    expect(formatValue(2048, 'received_bytes_total', 'bytes/s')).toBe('2 KiB/s');
+    expect(formatValue(1500, 'calls_total', 'count/s')).toBe('1.5k/s');
   });
 
   it('gives no CPU share where no time has passed, and does not round a small one to nothing', () => {

@@ -89,14 +89,18 @@ export function formatClock(iso: string, millis = true): string {
   return millis ? `${clock}.${pad(date.getMilliseconds(), 3)}` : clock;
 }
 
-/** A metric's value with its unit. Metrics named `*_seconds` are in seconds whatever unit the kernel counted in. */
+/**
+ * A metric's value with its unit; the unit of a rate ends in `/s`. Metrics named `*_seconds` are in seconds whatever unit
+ * the kernel counted in.
+ */
 export function formatValue(value: number, metric: string, unit: string | null): string {
+  if (unit?.endsWith('/s')) return `${formatValue(value, metric, unit.slice(0, -2))}/s`;
   if (metric.endsWith('_seconds') || unit === 's' || unit === 'seconds') return formatSeconds(value);
   if (unit === 'us') return formatSeconds(value / 1e6);
   if (unit === 'ms') return formatSeconds(value / 1e3);
   if (unit === 'ns') return formatSeconds(value / 1e9);
   if (unit === 'bytes') return formatBytes(value);
-  return unit && unit !== '1' ? `${formatCount(value)} ${unit}` : formatCount(value);
+  return unit && unit !== 'count' ? `${formatCount(value)} ${unit}` : formatCount(value);
 }
 
 /** Share of one CPU in percent; null where nothing was measured or no time has passed. */

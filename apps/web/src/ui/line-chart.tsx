@@ -9,8 +9,6 @@ import { lineColor } from './theme.js';
 
 interface LineChartProps {
   response: SeriesResponse;
-  /** Counters come as rates. */
-  perSecond: boolean;
   from: number;
   to: number;
   height?: number;
@@ -19,10 +17,9 @@ interface LineChartProps {
 
 const tipRowsMax = 10;
 
-export function LineChart({ response, perSecond, from, to, height = 180, onSelect }: LineChartProps) {
+export function LineChart({ response, from, to, height = 180, onSelect }: LineChartProps) {
   const { metric, unit, series } = response;
-  const suffix = perSecond ? '/s' : '';
-  const show = (value: number) => formatValue(value, metric, unit) + suffix;
+  const show = (value: number) => formatValue(value, metric, unit);
   const labels = seriesLabels(series, metric);
   const names = JSON.stringify(labels);
   const scheme = useComputedColorScheme('light');
@@ -40,11 +37,11 @@ export function LineChart({ response, perSecond, from, to, height = 180, onSelec
       lineOptions(
         JSON.parse(names) as string[],
         () => span.current,
-        (value) => formatValue(value, metric, unit) + suffix,
+        (value) => formatValue(value, metric, unit),
         scheme,
-        unit === 'bytes',
+        /^bytes/.test(unit ?? ''),
       ),
-    [names, metric, unit, suffix, scheme],
+    [names, metric, unit, scheme],
   );
   const tip = (index: number): PlotTip => ({
     title: formatClock(new Date((response.times[index] ?? 0) * 1000).toISOString(), false),

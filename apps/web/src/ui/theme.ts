@@ -48,7 +48,7 @@ export const theme = createTheme({
     Badge: { defaultProps: { size: 'sm', variant: 'light', radius: 'sm', tt: 'none' } },
     Tooltip: { defaultProps: { openDelay: 300, multiline: true, maw: 360, withArrow: true } },
     Modal: { defaultProps: { centered: true } },
-    Alert: { defaultProps: { variant: 'light' } },
+    Alert: { defaultProps: { variant: 'outline' } },
   },
 });
 

@@ -43,8 +43,8 @@ describe('EventFollower', () => {
 describe('eventLine', () => {
   it('quotes what has blanks and lets nothing through that a terminal obeys', () => {
     const fields = { pid: 7, comm: 'a b', path: '/x\u001b]0;t\u0007', ok: true, none: null, quote: 'say "hi"' };
-    expect(eventLine({ ...row(1), fields }, 'exec')).toBe(
-      '10:00:01.000 exec pid=7 comm="a b" path=/x\ufffd]0;t\ufffd ok=true none=- quote="say \\"hi\\""',
+    expect(eventLine({ ...row(1), fields }, ['comm', 'gone'], 'exec')).toBe(
+      '10:00:01.000 exec comm="a b" pid=7 path=/x\ufffd]0;t\ufffd ok=true none=- quote="say \\"hi\\""',
     );
   });
 });

@@ -87,8 +87,11 @@ async function showNew(
   }
   if (response.nextCursor !== null)
     printer.note(`more than ${rows.length} events at once: the oldest are not shown here`);
+  const columns = release.events.find((one) => one.name === event)?.columns.map((column) => column.name) ?? [];
   for (const row of follower.take(rows)) {
-    printer.result({ type: 'event', event, ...row }, () => [eventLine(row, events.length > 1 ? event : undefined)]);
+    printer.result({ type: 'event', event, ...row }, () => [
+      eventLine(row, columns, events.length > 1 ? event : undefined),
+    ]);
   }
 }
 

@@ -32,7 +32,7 @@ describe('heatmapLines', () => {
 describe('seriesLines', () => {
   it('shows last, smallest, largest and the course, and that there is more', () => {
     const series = [{ labels: { syscall: 'read\u001b[2J' }, values: [0, null, 8] }];
-    const lines = seriesLines({ metric: 'calls_total', unit: null, times: [1, 2, 3], series, truncated: true }, true);
+    const lines = seriesLines({ metric: 'calls_total', unit: 'count/s', times: [1, 2, 3], series, truncated: true });
     expect(lines).toEqual([
       'SERIES            LAST  MIN  MAX  COURSE',
       'syscall=read\ufffd[2J   8/s  0/s  8/s  ▁ █',

@@ -6,11 +6,10 @@ const bars = '▁▂▃▄▅▆▇█';
 const sparkColumns = 40;
 
 /** A line for each series: its labels, last, smallest and largest value, and its course. */
-export function seriesLines(response: SeriesResponse, perSecond: boolean): string[] {
+export function seriesLines(response: SeriesResponse): string[] {
   const { metric, unit, series } = response;
   if (series.length === 0) return ['No values in this window.'];
-  const text = (value: number | null) =>
-    value === null ? '-' : valueText(value, metric, unit) + (perSecond ? '/s' : '');
+  const text = (value: number | null) => (value === null ? '-' : valueText(value, metric, unit));
   const known = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
   const least = (values: number[]) => (values.length > 0 ? values.reduce((a, b) => Math.min(a, b)) : null);
   const most = (values: number[]) => (values.length > 0 ? values.reduce((a, b) => Math.max(a, b)) : null);

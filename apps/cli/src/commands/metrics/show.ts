@@ -77,5 +77,5 @@ async function showMetric(
     return;
   }
   const series = await client.call('series', { query: { ...window, limit: options.top } });
-  printer.result(series, () => seriesLines(series, info.type === 'counter'));
+  printer.result(series, () => seriesLines(series));
 }

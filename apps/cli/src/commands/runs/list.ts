@@ -46,12 +46,12 @@ function runLines(items: readonly Run[], nowMs: number): string[] {
     { title: 'RUNS', right: true, cell: (run) => (run.stats?.measured ? countText(run.stats.runCount) : '-') },
     { title: 'EVENTS', right: true, cell: (run) => (run.stats ? countText(run.stats.eventsSeen) : '-') },
     { title: 'DROPS', right: true, cell: dropsText },
+    { title: 'HOLD', cell: (run) => run.hold ?? '-' },
     { title: 'MAPS', right: true, cell: (run) => (run.stats ? bytesText(run.stats.mapBytes) : '-') },
     { title: 'SINCE', cell: (run) => agoText(run.attachedAt ?? run.createdAt, nowMs) },
   ]);
   const trouble = items.flatMap((run) => [
     ...(run.error ? [`${safeText(run.id)}: ${safeText(run.error.message)} [${safeText(run.error.code)}]`] : []),
-    ...(run.hold ? [`${safeText(run.id)}: on hold: ${safeText(run.hold)}`] : []),
   ]);
   return [...lines, ...trouble];
 }

@@ -33,7 +33,7 @@ export function AssignPage() {
     mutationFn: () => api.call('createAssignment', { body: { releaseId: id, selector, params } }),
     onSuccess: async (assignment) => {
       notifications.show({
-        message: `${assignment.probe} ${assignment.version} goes to ${assignment.devices} devices.`,
+        message: `${assignment.probe} ${assignment.version} goes to ${assignment.devices} ${assignment.devices === 1 ? 'device' : 'devices'}.`,
       });
       await client.invalidateQueries({ queryKey: ['assignments'] });
       await navigate({ to: '/assignments' });

@@ -51,7 +51,7 @@ export function PreviewPanel({ preview, updating }: { preview: Preview; updating
           </Table>
           <Group gap="sm" p={12}>
             <Text size="xs" c="dimmed">
-              {sample.length < devices ? 'Among them' : 'They are'}
+              {sample.length < devices ? 'Among them:' : 'By name:'}
             </Text>
             {sample.map((device) => (
               <Link key={device.id} to="/devices/$device" params={{ device: device.id }} className="bf-link">

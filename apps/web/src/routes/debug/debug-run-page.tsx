@@ -14,7 +14,7 @@ import { isOver } from '../../ui/run-tone.js';
 import type { TimeSearch } from '../../ui/time-window.js';
 import { paramsText } from '../assignments/params.js';
 import { MetricGrid } from '../devices/metrics-panel.js';
-import { cpuText, DropsText } from './runs-table.js';
+import { cpuText, DropsText, HoldText } from './runs-table.js';
 
 type RunDetail = CallResult<'getRun'>;
 
@@ -67,7 +67,6 @@ function DebugRunView({ run }: { run: RunDetail }) {
         )}
       </PageTitle>
       {stop.error && <ErrorPanel error={stop.error} />}
-      {run.hold && <Alert color="yellow">On hold: {printable(run.hold)}</Alert>}
       {run.error && (
         <Alert color="red" data-testid="run-error" title={printable(run.error.message)}>
           <Text className="bf-mono" c="dimmed">
@@ -83,6 +82,9 @@ function DebugRunView({ run }: { run: RunDetail }) {
           <Fact name="Events seen">{run.stats ? formatCount(run.stats.eventsSeen) : '–'}</Fact>
           <Fact name="Drops">
             <DropsText run={run} />
+          </Fact>
+          <Fact name="Hold">
+            <HoldText run={run} />
           </Fact>
           <Fact name="Map memory">{run.stats ? formatBytes(run.stats.mapBytes) : '–'}</Fact>
           <Fact name="Parameters">

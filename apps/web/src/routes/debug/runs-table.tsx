@@ -52,25 +52,18 @@ function byWeight(a: Run, b: Run): number {
 
 /** Why a run is not on, below its row. */
 function RunTrouble({ run }: { run: Run }) {
-  if (!run.error && !run.hold) return null;
+  if (!run.error) return null;
   return (
     <Stack gap={6} px={12} py={8}>
-      {run.hold && (
-        <Text size="sm" c="yellow">
-          On hold: {printable(run.hold)}
-        </Text>
-      )}
-      {run.error && (
-        <Alert color={run.endedAt ? 'gray' : 'red'} py={8} data-testid="run-error">
-          <Text size="sm">
-            {printable(run.error.message)}{' '}
-            <Text span className="bf-mono" c="dimmed">
-              {printable(run.error.code)}
-            </Text>
+      <Alert color={run.endedAt ? 'gray' : 'red'} py={8} data-testid="run-error">
+        <Text size="sm">
+          {printable(run.error.message)}{' '}
+          <Text span className="bf-mono" c="dimmed">
+            {printable(run.error.code)}
           </Text>
-          {run.error.log && <Fold label="Verifier log" text={run.error.log} testId="verifier-log" />}
-        </Alert>
-      )}
+        </Text>
+        {run.error.log && <Fold label="Verifier log" text={run.error.log} testId="verifier-log" />}
+      </Alert>
     </Stack>
   );
 }
@@ -97,6 +90,21 @@ export function DropsText({ run }: { run: Run }) {
       <Text span inherit c={total > 0 ? 'orange' : undefined}>
         {kernel === null && total === 0 ? 'unknown' : formatCount(total)}
       </Text>
+    </Tooltip>
+  );
+}
+
+const holds: Record<string, string> = {
+  pinned: 'Pinned in the kernel: it stays attached when the agent restarts.',
+  process: 'Held by the agent’s process: this kernel cannot pin it, so it is detached while the agent restarts.',
+  mixed: 'Some of its programs are pinned; the others are detached while the agent restarts.',
+};
+
+export function HoldText({ run }: { run: Run }) {
+  if (!run.hold) return <>–</>;
+  return (
+    <Tooltip label={holds[run.hold] ?? printable(run.hold)}>
+      <span>{printable(run.hold)}</span>
     </Tooltip>
   );
 }
@@ -164,6 +172,7 @@ function runColumns(now: number, showDevice: boolean): Column<Run>[] {
       right: true,
       render: (run) => (run.stats ? formatBytes(run.stats.mapBytes) : '–'),
     },
+    { key: 'hold', title: 'Hold', width: '70px', render: (run) => <HoldText run={run} /> },
     {
       key: 'params',
       title: 'Parameters',

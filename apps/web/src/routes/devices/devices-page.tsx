@@ -63,7 +63,9 @@ export function DevicesPage() {
         />
         {rows.length > 0 && (
           <Text size="xs" c="dimmed" px={12} py={6} aria-live="polite">
-            {rows.length < total ? `${rows.length} of ${total} devices loaded; scroll for more` : `${total} devices`}
+            {rows.length < total
+              ? `${rows.length} of ${total} devices loaded; scroll for more`
+              : `${total} ${total === 1 ? 'device' : 'devices'}`}
           </Text>
         )}
       </section>
@@ -125,7 +127,7 @@ function deviceColumns(now: number): Column<Device>[] {
     {
       key: 'id',
       title: 'Id',
-      width: 'minmax(120px, 1fr)',
+      width: 'minmax(145px, 1fr)',
       render: (device) => <span className="bf-mono bf-dim">{device.id}</span>,
     },
     {

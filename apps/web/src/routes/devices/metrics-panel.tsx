@@ -134,7 +134,7 @@ function SeriesChart({ device, metric, time, top, onSelect }: ChartProps) {
   const { from, to } = windowSeconds(time, series.dataUpdatedAt);
   return (
     <>
-      <LineChart response={series.data} perSecond={metric.type === 'counter'} from={from} to={to} onSelect={onSelect} />
+      <LineChart response={series.data} from={from} to={to} onSelect={onSelect} />
       {series.data.truncated && (
         <Text size="xs" c="dimmed" px={12} pb={8}>
           The {series.data.series.length} largest of {metric.series} series are shown.
