@@ -87,11 +87,13 @@ export class ManagedProcess {
     this.stopping = true;
     clearTimeout(this.restart);
     const running = this.running;
-    if (!running) return;
-    running.child.kill('SIGTERM');
-    const impatience = setTimeout(() => this.killGroup(running.child), this.spec.stopTimeoutMs);
-    await running.exited;
-    clearTimeout(impatience);
+    if (running) {
+      running.child.kill('SIGTERM');
+      const impatience = setTimeout(() => this.killGroup(running.child), this.spec.stopTimeoutMs);
+      await running.exited;
+      clearTimeout(impatience);
+    }
+    this.log.close();
   }
 
   private killGroup(child: ChildProcess): void {
@@ -105,11 +107,11 @@ export class ManagedProcess {
 
   private spawn(): Running & { ready: Promise<ReadyFacts> } {
     const { command, args, env, cwd, stopTimeoutMs } = this.spec;
-    this.log.write(`--- ${new Date().toISOString()} starting`);
+    this.log.begin();
     const child = spawnGuarded(command, args, {
       env,
       cwd,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', this.log.descriptor],
       stopGraceSeconds: Math.ceil(stopTimeoutMs / 1000),
     });
     const exited = new Promise<string>((resolve) => {
@@ -126,14 +128,12 @@ export class ManagedProcess {
   }
 
   private listen(child: ChildProcess, onReady: (facts: ReadyFacts) => void): void {
-    for (const stream of [child.stdout, child.stderr]) {
-      if (!stream) continue;
-      createInterface({ input: stream }).on('line', (line) => {
-        this.log.write(line);
-        const facts = stream === child.stdout ? readyFacts(line) : undefined;
-        if (facts) onReady(facts);
-      });
-    }
+    if (!child.stdout) return;
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.log.write(line);
+      const facts = readyFacts(line);
+      if (facts) onReady(facts);
+    });
   }
 
   private onDeath(how: string): void {
