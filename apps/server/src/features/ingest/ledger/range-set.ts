@@ -38,7 +38,15 @@ export class RangeSet {
   }
 
   has(number: number): boolean {
-    return this.ranges.some(([first, last]) => first <= number && number <= last);
+    let low = 0;
+    let high = this.ranges.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.ranges[middle] as Range)[1] < number) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.ranges[low];
+    return found !== undefined && found[0] <= number;
   }
 
   union(other: RangeSet): RangeSet {
@@ -46,16 +54,22 @@ export class RangeSet {
     return RangeSet.of([...this.ranges, ...other.ranges]);
   }
 
+  /** One walk over both: a device decides how many ranges there are. */
   subtract(other: RangeSet): RangeSet {
-    let left: Range[] = [...this.ranges];
-    for (const [from, to] of other.ranges) {
-      left = left.flatMap(([first, last]): Range[] => [
-        [first, Math.min(last, from - 1)],
-        [Math.max(first, to + 1), last],
-      ]);
-      left = left.filter(([first, last]) => first <= last);
+    const left: Range[] = [];
+    let next = 0;
+    for (const [first, last] of this.ranges) {
+      while (next < other.ranges.length && (other.ranges[next] as Range)[1] < first) next += 1;
+      let from = first;
+      for (let at = next; at < other.ranges.length && from <= last; at += 1) {
+        const [cutFrom, cutTo] = other.ranges[at] as Range;
+        if (cutFrom > last) break;
+        if (cutFrom > from) left.push([from, cutFrom - 1]);
+        from = cutTo + 1;
+      }
+      if (from <= last) left.push([from, last]);
     }
-    return RangeSet.of(left);
+    return new RangeSet(left);
   }
 
   /** How many numbers it holds. */
@@ -63,11 +77,20 @@ export class RangeSet {
     return this.ranges.reduce((sum, [first, last]) => sum + last - first + 1, 0);
   }
 
-  /** The same with its lowest gaps closed until no more than `rangesMax` ranges are left, and what was in the gaps. */
+  /**
+   * The same, but when it has more than `rangesMax` ranges, with its lowest gaps closed until half as many are left (half,
+   * so that this is not done again for the next number); and what was in the gaps.
+   */
   closeGaps(rangesMax: number): { closed: RangeSet; filled: RangeSet } {
-    const surplus = this.ranges.length - rangesMax;
-    if (surplus <= 0) return { closed: this, filled: RangeSet.empty };
-    const closed = RangeSet.of([[this.ranges[0]?.[0] ?? 0, this.ranges[surplus]?.[1] ?? 0], ...this.ranges]);
+    if (this.ranges.length <= rangesMax) return { closed: this, filled: RangeSet.empty };
+    const surplus = this.ranges.length - Math.ceil(rangesMax / 2);
+    const joined: Range = [this.ranges[0]?.[0] ?? 0, this.ranges[surplus]?.[1] ?? 0];
+    const closed = new RangeSet([joined, ...this.ranges.slice(surplus + 1)]);
     return { closed, filled: closed.subtract(this) };
+  }
+
+  /** The same without its lowest ranges, when there are more than `rangesMax`. */
+  highest(rangesMax: number): RangeSet {
+    return this.ranges.length <= rangesMax ? this : new RangeSet(this.ranges.slice(-rangesMax));
   }
 }

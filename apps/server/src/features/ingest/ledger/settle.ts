@@ -4,6 +4,7 @@ import { RangeSet, type Range } from './range-set.js';
 export interface LedgerEntry {
   /** Received, lost and refused alike: whatever is in here is never stored again. */
   readonly settled: RangeSet;
+  /** For the record, and like `refused` only the newest ranges of it. */
   readonly lost: RangeSet;
   readonly refused: RangeSet;
 }
@@ -14,7 +15,7 @@ export interface Settlement {
   readonly refused: readonly number[];
   /** Numbers that the device gave up, as its headers declare them. */
   readonly lost: readonly Range[];
-  /** The device holds nothing below this any more: all of it was acknowledged or given up before. */
+  /** The device holds nothing below this any more: what was not acknowledged is lost, declared or not. Numbers begin at 0. */
   readonly floor: number;
 }
 
@@ -30,13 +31,12 @@ const RANGES_MAX = 1024;
 /** Pure: the entry afterwards. What was received before it was declared lost stays received. */
 export function settle(entry: LedgerEntry, { received, refused, lost, floor }: Settlement): LedgerEntry {
   const arrived = entry.settled.union(RangeSet.ofNumbers([...received, ...refused]));
-  const newlyLost = RangeSet.of(lost).subtract(arrived);
-  const everything = arrived.union(newlyLost).union(RangeSet.of([[0, floor - 1]]));
-  const { closed, filled } = everything.closeGaps(RANGES_MAX);
+  const newlyLost = RangeSet.of([...lost, [0, floor - 1]]).subtract(arrived);
+  const { closed, filled } = arrived.union(newlyLost).closeGaps(RANGES_MAX);
   return {
     settled: closed,
-    lost: entry.lost.union(newlyLost).union(filled).closeGaps(RANGES_MAX).closed,
-    refused: entry.refused.union(RangeSet.ofNumbers(refused)).closeGaps(RANGES_MAX).closed,
+    lost: entry.lost.union(newlyLost).union(filled).highest(RANGES_MAX),
+    refused: entry.refused.union(RangeSet.ofNumbers(refused)).highest(RANGES_MAX),
   };
 }
 

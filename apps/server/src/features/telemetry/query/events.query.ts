@@ -142,8 +142,7 @@ function typedFields(
 ): Record<string, EventValue> {
   const entries = columns.map(({ columnName, pgType, dictionary }): [string, EventValue] => {
     const value = eventValue(row[columnName], pgType);
-    const name =
-      dictionary === null ? undefined : names.get(nameKey(row.device, dictionary, idText(dictionary, row[columnName])));
+    const name = dictionary === null ? undefined : names.get(nameKey(row.device, dictionary, String(row[columnName])));
     return [columnName, name ?? value];
   });
   return Object.fromEntries(entries);
@@ -161,19 +160,13 @@ async function namesFor(
 ): Promise<Map<string, string>> {
   const named = columns.filter(({ dictionary }) => dictionary !== null);
   if (named.length === 0 || page.length === 0) return new Map();
-  const ids = new Set(page.flatMap((row) => named.map((c) => idText(c.dictionary ?? '', row[c.columnName]))));
+  const ids = new Set(page.flatMap((row) => named.map((c) => String(row[c.columnName]))));
   const { rows } = await client.query<{ device: string; kind: string; id: string; name: string }>(
     `SELECT DISTINCT ON (device, kind, id) device, kind, id, name FROM telemetry.name
      WHERE device = ANY ($1) AND kind = ANY ($2) AND id = ANY ($3) ORDER BY device, kind, id, seen_at DESC`,
     [[...new Set(page.map(({ device }) => device))], named.map(({ dictionary }) => dictionary), [...ids]],
   );
   return new Map(rows.map(({ device, kind, id, name }) => [nameKey(device, kind, id), name]));
-}
-
-/** Columns hold addresses as decimal numbers, the dictionary as hex. */
-function idText(kind: string, value: unknown): string {
-  const text = String(value);
-  return kind === 'ksym' && /^\d+$/.test(text) ? BigInt(text).toString(16) : text;
 }
 
 function nameKey(device: string, kind: string, id: string): string {

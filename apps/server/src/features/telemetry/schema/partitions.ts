@@ -75,21 +75,24 @@ export async function dropExpired(
   now: Date,
   retentionDays: number,
 ): Promise<string[]> {
-  const children = (await childrenOf(client, table)).filter((child) => isExpired(child.name, now, retentionDays));
+  const expired = (await childrenOf(client, table)).filter((child) => isExpired(child.name, now, retentionDays));
   await client.query(`SET lock_timeout = ${telemetryLimits.ddlLockTimeoutMs}`);
   try {
-    for (const { name, pending } of children) {
-      const how = pending ? 'FINALIZE' : 'CONCURRENTLY';
-      await retryingLocks(() =>
-        client.query(`ALTER TABLE ${qualified(table)} DETACH PARTITION ${qualified(name)} ${how}`),
-      );
-    }
+    for (const { name } of expired) await retryingLocks(() => detach(client, table, name));
     const detached = await detachedOf(client, table);
     for (const name of detached) await retryingLocks(() => client.query(`DROP TABLE ${qualified(name)}`));
     return detached;
   } finally {
     await client.query('RESET lock_timeout').catch(() => undefined);
   }
+}
+
+/** A DETACH that gave up waiting for a reader has already begun: from then on it can only be finished. */
+async function detach(client: pg.ClientBase, table: string, name: string): Promise<void> {
+  const child = (await childrenOf(client, table)).find((one) => one.name === name);
+  if (child === undefined) return;
+  const how = child.pending ? 'FINALIZE' : 'CONCURRENTLY';
+  await client.query(`ALTER TABLE ${qualified(table)} DETACH PARTITION ${qualified(name)} ${how}`);
 }
 
 async function childrenOf(client: pg.ClientBase, table: string): Promise<{ name: string; pending: boolean }[]> {

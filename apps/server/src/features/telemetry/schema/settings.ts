@@ -11,8 +11,8 @@ export const telemetryLimits = {
   /** How far beyond now a device's clock is believed. */
   futureMsMax: 60 * 60 * 1000,
   /** Wait for a lock of DDL: behind it every COPY queues, so it gives up soon and tries again later. */
-  ddlLockTimeoutMs: 2000,
-  ddlAttemptsMax: 5,
+  ddlLockTimeoutMs: 1000,
+  ddlAttemptsMax: 3,
   /** Kept longer than any spool holds a batch, since a forgotten number could be stored twice. */
   ledgerKeepDays: 180,
 } as const;
