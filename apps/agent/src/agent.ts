@@ -77,6 +77,8 @@ export class Agent {
   private lease: LeaseClock;
   private reportSoon: NodeJS.Immediate | undefined;
   private isReady = false;
+  /** Digest of the desired state that the last fresh named. */
+  private newestDesired: string | undefined;
   private readonly shutdown = new AbortController();
 
   constructor(private readonly options: AgentOptions) {
@@ -232,7 +234,8 @@ export class Agent {
 
   private takeFresh(payload: Buffer): void {
     const now = this.options.clock.now();
-    const { wantsRoot } = this.trust.takeFresh(payload, now);
+    const { fresh, wantsRoot } = this.trust.takeFresh(payload, now);
+    this.newestDesired = fresh.digests.desired;
     this.lease = renewLease(now);
     this.saveLease();
     this.syncer.answered();
@@ -253,13 +256,14 @@ export class Agent {
     this.options.log('info', 'desired.accepted', { generation: desired?.generation, entries: desired?.entries.length });
     this.supervisor.reconcile();
     this.removeUnused();
-    // It may have come on its own: ask whether it is the newest.
-    this.syncer.sync();
+    // One that came on its own may not be the newest.
+    if (this.trust.desiredDigest !== this.newestDesired) this.syncer.sync();
   }
 
   /** Roots are followed one by one: each is signed by the one before. */
   private async followRoot(): Promise<void> {
     const { log } = this.options;
+    const before = this.trust.root.version;
     try {
       for (let step = 0; step < ROOTS_AT_ONCE_MAX; step++) {
         const version = this.trust.root.version + 1;
@@ -270,7 +274,8 @@ export class Agent {
     } catch (error) {
       log('info', 'root.end', errorFacts(error));
     }
-    this.syncer.sync();
+    // Only a new root is a reason to ask anew: a server that has none would be asked for ever.
+    if (this.trust.root.version > before) this.syncer.sync();
   }
 
   private obey(cid: string, command: Command): void {

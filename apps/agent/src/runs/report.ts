@@ -16,7 +16,7 @@ export function boundedError(error: { code: string; message: string; log?: strin
 }
 
 function statsOf(slot: RunSlot, measured: boolean): RunStats | undefined {
-  const { live, record } = slot;
+  const { live } = slot;
   if (!live) return undefined;
   const counters = live.telemetry.counters();
   return {
@@ -25,7 +25,7 @@ function statsOf(slot: RunSlot, measured: boolean): RunStats | undefined {
     measured,
     mapBytes: live.plan.mapBytes,
     drops: live.telemetry.drops,
-    eventsSeen: Math.max(counters.eventsSeen, record.counters.eventsSeen),
+    eventsSeen: counters.eventsSeen,
   };
 }
 

@@ -9,6 +9,7 @@ import { RunTelemetry } from '../telemetry/run-telemetry.js';
 import type { TrustKeeper } from '../trust/trust-keeper.js';
 import { objectFor, planRelease, type ReleaseObject, type ReleasePlan } from './release-plan.js';
 import type { LiveRun, RunSlot } from './run-slot.js';
+import type { RunStarter } from './supervisor.js';
 
 export interface StarterOptions {
   readonly trust: TrustKeeper;
@@ -22,7 +23,7 @@ export interface StarterOptions {
 }
 
 /** The way of one release into the kernel, each step walked once and on the disk before it is taken. */
-export class Starter {
+export class Starter implements RunStarter {
   constructor(private readonly options: StarterOptions) {}
 
   /** @throws AgentError, TrustError; then nothing of the run is in the kernel */

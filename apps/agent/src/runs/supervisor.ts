@@ -11,14 +11,13 @@ import type { RunStore } from '../store/runs.js';
 import type { Sampler } from '../telemetry/sampler.js';
 import { boundedError, reportOf } from './report.js';
 import { RunSlot } from './run-slot.js';
-import type { Starter } from './starter.js';
 
 export interface SupervisorOptions {
   readonly store: RunStore;
   readonly kernel: Kernel;
   /** What decides a verdict on this machine. */
   readonly kernelKey: string;
-  readonly sampler: Sampler;
+  readonly sampler: Pick<Sampler, 'add' | 'remove'>;
   readonly now: () => BootPoint;
   readonly random: () => number;
   /** undefined: no desired state is known, so nothing is touched. */
@@ -27,6 +26,12 @@ export interface SupervisorOptions {
   /** A run's state has changed, and is on the disk. */
   readonly onChange: (run: string) => void;
   readonly log: Log;
+}
+
+/** How a run gets into the kernel: `Starter`, or a fake in tests. */
+export interface RunStarter {
+  start(slot: RunSlot, entry: DesiredEntry): Promise<void>;
+  adopt(slot: RunSlot): boolean;
 }
 
 /** Cannot be, on this kernel and with this budget: trying again changes nothing. */
@@ -48,7 +53,7 @@ export class Supervisor {
 
   constructor(
     private readonly options: SupervisorOptions,
-    private readonly starter: Starter,
+    private readonly starter: RunStarter,
   ) {}
 
   /** Takes over what an earlier agent left attached, and takes out what it left half done or what nobody wants. */

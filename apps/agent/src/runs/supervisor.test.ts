@@ -1,0 +1,284 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DesiredEntry } from '@bpfleet/trust';
+import { AgentError } from '../agent-error.js';
+import { RunStore } from '../store/runs.js';
+import { RunTelemetry } from '../telemetry/run-telemetry.js';
+import { FakeKernel } from '../testing/fake-kernel.js';
+import type { RunSlot } from './run-slot.js';
+import { Supervisor, type RunStarter } from './supervisor.js';
+
+let folder: string;
+let kernel: FakeKernel;
+let nowSeconds: number;
+let leaseSeconds: number;
+let desired: DesiredEntry[] | undefined;
+let problem: Error | undefined;
+let starts: number;
+let gate: Promise<void>;
+let supervisor: Supervisor;
+let changes: string[];
+
+const RUN = 'raaaaaaaa';
+
+function entry(change: Partial<DesiredEntry> = {}): DesiredEntry {
+  return {
+    run: RUN,
+    release: 'a'.repeat(64),
+    probe: 'trace_exec',
+    version: '1.0.0',
+    params: {},
+    budget: { cpuPercent: 5, mapBytes: 1, eventsPerSecond: 1 },
+    leaseSeconds: 600,
+    reason: { kind: 'assignment', intent: 'a1' },
+    ...change,
+  };
+}
+
+/** Puts runs into the fake kernel without anything to fetch or to check. */
+function fakeStarter(owner: () => Supervisor): RunStarter {
+  const makeLive = (slot: RunSlot, run: ReturnType<FakeKernel['load']>): void => {
+    const telemetry = new RunTelemetry({
+      run: slot.run,
+      release: slot.record.entry.release,
+      plan: { rings: [], snapshots: [], stacks: [] },
+      kernel: run,
+      earlier: slot.record.counters,
+      eventsPerSecond: 1,
+      nowSeconds: 0,
+      wantsInterfaces: false,
+    });
+    const plan = {
+      name: 'p',
+      globals: new Map(),
+      telemetry: { rings: [], snapshots: [], stacks: [] },
+      mapBytes: 0,
+      wantsInterfaces: false,
+      attachOptionsOf: () => ({}),
+    };
+    slot.live = { kernel: run, plan, telemetry, fuse: { runTimeNs: 0n, atSeconds: nowSeconds, windowsOver: 0 } };
+  };
+  return {
+    start: async (slot) => {
+      starts += 1;
+      await gate;
+      if (slot.abort.signal.aborted) throw new AgentError('ABORTED', 'not wanted any more');
+      if (problem) throw problem;
+      const run = kernel.load({ run: slot.run });
+      run.attach();
+      makeLive(slot, run);
+      const firstAttach = slot.record.firstAttach ?? { bootId: 'boot', seconds: nowSeconds };
+      owner().move(slot, 'ATTACHED', { inKernel: run.ids, firstAttach, attempts: 0 });
+    },
+    adopt: (slot) => {
+      const { inKernel, state } = slot.record;
+      const run = state === 'ATTACHED' && inKernel ? kernel.adopt(slot.run, inKernel) : undefined;
+      if (run) makeLive(slot, run);
+      return run !== undefined;
+    },
+  };
+}
+
+function makeSupervisor(): Supervisor {
+  const made: Supervisor = new Supervisor(
+    {
+      store: new RunStore(folder),
+      kernel,
+      kernelKey: 'k1',
+      sampler: { add: () => undefined, remove: async () => undefined },
+      now: () => ({ bootId: 'boot', seconds: nowSeconds }),
+      random: () => 1,
+      desired: () => desired,
+      leaseElapsedSeconds: () => leaseSeconds,
+      onChange: (run) => {
+        const report = made.report(run);
+        changes.push(`${report?.state} ${report?.revision}`);
+      },
+      log: () => undefined,
+    },
+    fakeStarter(() => made),
+  );
+  return made;
+}
+
+/** Until nothing is under way. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+async function reconcile(): Promise<void> {
+  supervisor.reconcile();
+  await settle();
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bpfleet-supervisor-'));
+  kernel = new FakeKernel();
+  nowSeconds = 100;
+  leaseSeconds = 0;
+  desired = [];
+  problem = undefined;
+  starts = 0;
+  gate = Promise.resolve();
+  changes = [];
+  supervisor = makeSupervisor();
+  supervisor.recover();
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const state = (): string | undefined => supervisor.report(RUN)?.state;
+
+describe('supervisor', () => {
+  it('attaches a run once, however often it is asked', async () => {
+    desired = [entry()];
+    for (let turn = 0; turn < 5; turn++) supervisor.reconcile();
+    await reconcile();
+    await reconcile();
+    expect(starts).toBe(1);
+    expect(kernel.pinned.get(RUN)?.attachments).toBe(1);
+    expect(changes).toEqual(['ACCEPTED 2', 'ATTACHED 3']);
+    expect(kernel.measuring).toBe(true);
+  });
+
+  it('takes off what is not wanted any more, and forgets it once the server knows', async () => {
+    desired = [entry()];
+    await reconcile();
+    desired = [];
+    await reconcile();
+    expect(kernel.pinned.size).toBe(0);
+    expect(changes.at(-1)).toBe('REMOVED 4');
+    expect(supervisor.reports()).toEqual([]);
+    supervisor.forgetRemoved(RUN);
+    expect(supervisor.runs).toEqual([]);
+    expect(new RunStore(folder).load().records).toEqual([]);
+  });
+
+  it('touches nothing while it knows no desired state', async () => {
+    desired = [entry()];
+    await reconcile();
+    desired = undefined;
+    await reconcile();
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect(state()).toBe('ATTACHED');
+    expect(supervisor.report(RUN)?.adopted).toBe(true);
+  });
+
+  it('adopts after a crash what is there as recorded, and begins anew when the kernel has something else', async () => {
+    desired = [entry()];
+    await reconcile();
+    const before = kernel.pinned.get(RUN);
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect([starts, kernel.pinned.get(RUN)]).toEqual([1, before]);
+    kernel.load({ run: RUN });
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect(starts).toBe(2);
+    expect(kernel.pinned.size).toBe(1);
+    expect(kernel.pinned.get(RUN)?.attachments).toBe(1);
+  });
+
+  it('removes pins that no record knows', () => {
+    kernel.load({ run: 'rzzzzzzzz' });
+    makeSupervisor().recover();
+    expect(kernel.pinnedRuns()).toEqual([]);
+  });
+
+  it('tries a failure again later, and a refusal never', async () => {
+    desired = [entry()];
+    problem = new AgentError('ATTACH_FAILED', 'no such tracepoint', { errno: 2 });
+    await reconcile();
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'FAILED', error: { code: 'ATTACH_FAILED' } });
+    nowSeconds += 4;
+    await reconcile();
+    expect(starts).toBe(1);
+    nowSeconds += 1;
+    problem = new AgentError('VERIFIER_REFUSED', 'no', {}, 'R1 invalid mem access');
+    await reconcile();
+    expect(starts).toBe(2);
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'REJECTED', error: { log: 'R1 invalid mem access' } });
+    nowSeconds += 1e6;
+    await reconcile();
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect(starts).toBe(2);
+  });
+
+  it('cuts short a start that is not wanted any more', async () => {
+    let open = (): void => undefined;
+    gate = new Promise((resolve) => (open = resolve));
+    desired = [entry()];
+    await reconcile();
+    desired = [];
+    supervisor.reconcile();
+    open();
+    await settle();
+    expect(kernel.pinned.size).toBe(0);
+    expect(state()).toBe('REMOVED');
+  });
+
+  it('takes off what is over its CPU budget for three windows, and leaves it off until the budget is another', async () => {
+    desired = [entry()];
+    await reconcile();
+    const run = kernel.pinned.get(RUN);
+    for (let window = 0; window < 3; window++) {
+      nowSeconds += 10;
+      if (run) run.runTimeNs += 9e8;
+      supervisor.checkBudgets();
+      await settle();
+    }
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'FAILED', error: { code: 'BUDGET_CPU' } });
+    expect(kernel.pinned.size).toBe(0);
+    nowSeconds += 1e6;
+    await reconcile();
+    expect(starts).toBe(1);
+    desired = [entry({ budget: { cpuPercent: 50, mapBytes: 1, eventsPerSecond: 1 } })];
+    await reconcile();
+    expect(state()).toBe('ATTACHED');
+  });
+
+  it('takes off what has outlived its lease, and puts it back with the next word', async () => {
+    desired = [entry()];
+    await reconcile();
+    leaseSeconds = 601;
+    await reconcile();
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'FAILED', error: { code: 'LEASE_LAPSED' } });
+    expect(kernel.pinned.size).toBe(0);
+    leaseSeconds = 0;
+    await reconcile();
+    expect(state()).toBe('ATTACHED');
+  });
+
+  it('swaps a run for another release under the same id, with counters of its own', async () => {
+    desired = [entry()];
+    await reconcile();
+    desired = [entry({ release: 'b'.repeat(64) })];
+    await reconcile();
+    expect(starts).toBe(2);
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'ATTACHED', release: 'b'.repeat(64), revision: 5 });
+    expect(kernel.pinned.get(RUN)?.attachments).toBe(1);
+  });
+
+  it('detaches everything when it closes, or leaves it for a successor', async () => {
+    desired = [entry()];
+    await reconcile();
+    await supervisor.close('leave');
+    expect(kernel.pinned.get(RUN)?.attachments).toBe(1);
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    expect(supervisor.report(RUN)?.adopted).toBe(true);
+    await supervisor.close('detach');
+    expect(kernel.pinned.size).toBe(0);
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect(state()).toBe('ATTACHED');
+  });
+});

@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { decodeBatchBody, decodeBatchHeader, ringRecords } from '@bpfleet/wire';
+import { noCounters } from '../core/run-record.js';
+import { Spool, spoolLimits } from '../store/spool.js';
+import { FakeKernel, FakeRing } from '../testing/fake-kernel.js';
+import { KernelSymbols } from './kernel-symbols.js';
+import { RunTelemetry } from './run-telemetry.js';
+import { Sampler } from './sampler.js';
+
+let folder: string;
+let spool: Spool;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bpfleet-sampler-'));
+});
+afterEach(() => {
+  spool.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const records = (from: number, count: number): Buffer[] =>
+  Array.from({ length: count }, (_, index) => {
+    const record = Buffer.alloc(8);
+    record.writeUInt32LE(from + index);
+    return record;
+  });
+
+function openSampler(
+  ring: FakeRing,
+  epoch: number,
+  eventsPerSecond = 1e6,
+): { sampler: Sampler; telemetry: RunTelemetry } {
+  spool = new Spool(
+    folder,
+    spoolLimits,
+    () => 0,
+    () => undefined,
+  );
+  spool.begin(epoch);
+  const run = new FakeKernel().load({ run: 'raaaaaaaa' });
+  run.ring = () => ring;
+  const telemetry = new RunTelemetry({
+    run: 'raaaaaaaa',
+    release: 'a'.repeat(64),
+    plan: { rings: [{ map: 'events', events: ['e'] }], snapshots: [], stacks: [] },
+    kernel: run,
+    earlier: noCounters,
+    eventsPerSecond,
+    nowSeconds: 0,
+    wantsInterfaces: false,
+  });
+  const sampler = new Sampler({
+    spool,
+    symbols: new KernelSymbols(64, '/nonexistent'),
+    bootId: 'boot',
+    time: () => ({ bootId: 'boot', boottimeNs: '1', monotonicNs: '1', realtimeNs: '1', trusted: false }),
+    monotonicMs: () => 0,
+    onStored: () => undefined,
+    log: () => undefined,
+  });
+  sampler.add(telemetry);
+  return { sampler, telemetry };
+}
+
+function stored(): number[] {
+  return spool.all().flatMap((held) => {
+    const { header, body } = decodeBatchHeader(spool.payload(held));
+    const { bytes, offsets } = ringRecords(header, decodeBatchBody(header, body));
+    return [...offsets].map((at) => Buffer.from(bytes).readUInt32LE(at));
+  });
+}
+
+const numbers = (from: number, count: number): number[] => Array.from({ length: count }, (_, index) => from + index);
+
+describe('sampler', () => {
+  it('commits a ring only after what it drained is safe', async () => {
+    const ring = new FakeRing(records(0, 10));
+    const { sampler } = openSampler(ring, 1);
+    const sync = spool.sync.bind(spool);
+    let committedAtSync = -1;
+    spool.sync = async () => {
+      committedAtSync = ring.commits.length;
+      await sync();
+    };
+    await sampler.drain();
+    expect(committedAtSync).toBe(0);
+    expect(ring.consumerPosition).toBe(160n);
+    expect(stored()).toEqual(numbers(0, 10));
+  });
+
+  it('keeps the ring full while the disk takes nothing, and loses nothing when it does again', async () => {
+    const ring = new FakeRing(records(0, 5));
+    const { sampler } = openSampler(ring, 1);
+    const append = spool.append.bind(spool);
+    spool.append = () => {
+      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    };
+    await sampler.drain();
+    expect(ring.commits).toEqual([]);
+    spool.append = append;
+    ring.records.push(...records(5, 5));
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 10));
+    expect(ring.consumerPosition).toBe(160n);
+  });
+
+  it('does not seal twice what a predecessor had saved and not committed', async () => {
+    const ring = new FakeRing(records(0, 10));
+    const first = openSampler(ring, 1);
+    ring.commit = () => undefined;
+    await first.sampler.drain();
+    spool.close();
+    ring.records.push(...records(10, 5));
+    const successor = ring.reopened();
+    const { sampler } = openSampler(successor, 2);
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 15));
+    expect(successor.consumerPosition).toBe(240n);
+  });
+
+  it('drains again what a predecessor had not saved', async () => {
+    const ring = new FakeRing(records(0, 10));
+    ring.drain(Buffer.alloc(64));
+    const { sampler } = openSampler(ring.reopened(), 2);
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 10));
+  });
+
+  it('sends what the budget allows, counts the rest, and frees the ring of both', async () => {
+    const ring = new FakeRing(records(0, 100));
+    const { sampler, telemetry } = openSampler(ring, 1, 10);
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 10));
+    expect(telemetry.drops).toEqual({ kernel: null, rate: 90, spool: 0 });
+    expect(ring.consumerPosition).toBe(1_600n);
+  });
+
+  it('reads a last time what is there when a run ends, and nothing afterwards', async () => {
+    const ring = new FakeRing(records(0, 3));
+    const { sampler } = openSampler(ring, 1);
+    await sampler.remove('raaaaaaaa');
+    ring.records.push(...records(3, 3));
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 3));
+  });
+});
