@@ -186,6 +186,25 @@ describe('events', () => {
     expect(rows[2]?.ts.getTime()).toBeLessThanOrEqual(NOW.getTime() + 3_600_000);
   });
 
+  it('that PostgreSQL itself refuses are refused alone', async () => {
+    const epoch = 10;
+    await world.sql.pool.query('ALTER TABLE telemetry.ev_watch_files__open ADD CONSTRAINT unlucky CHECK (pid <> 1913)');
+    const numbers = [0, 1, 2, 3, 4];
+    await send(
+      epoch,
+      numbers.map((number) => events(number, [1910 + number], { epoch })),
+      numbers,
+    );
+    await world.sql.pool.query('ALTER TABLE telemetry.ev_watch_files__open DROP CONSTRAINT unlucky');
+    expect(await pidsOf(1910, 1914)).toEqual([1910, 1911, 1912, 1914]);
+    expect(service.counters.refused.not_storable).toBe(1);
+    const { rows } = await world.sql.pool.query(
+      'SELECT refused::text FROM telemetry.ledger WHERE device = $1 AND epoch = $2',
+      [fixture.device, epoch],
+    );
+    expect(rows).toEqual([{ refused: '{[3,4)}' }]);
+  });
+
   it('that the device gave up are settled as lost, and not stored when they come after all', async () => {
     const epoch = 8;
     await send(epoch, [events(5, [1705], { epoch, header: { lost: [[2, 4]] } })], [5]);

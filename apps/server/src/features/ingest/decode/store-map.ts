@@ -1,10 +1,10 @@
 import type { BatchHeader } from '@bpfleet/wire';
 import type { ProfileSample, SeriesPoint } from '@bpfleet/probe';
 import { canonicalLabels } from './clean-text.js';
+import { jsonb, wholeCount } from './copy-values.js';
 import type { MetricSink, ProfileSink } from './release-decoders.js';
 import type { CopyTarget, PointRow, SeriesKey } from './rows.js';
-import { BatchRefused, type BatchContext, type Stored } from './store-batch.js';
-import { jsonb } from './store-ring.js';
+import { BatchRefused, type BatchContext, type Stored } from './batch-context.js';
 
 const PROFILE: CopyTarget = {
   table: 'profile',
@@ -131,13 +131,4 @@ function assertStrides(
       `entries of ${keyBytes} + ${snapshot.valueBytes} bytes, the map's have ${reader.keyBytes} + ${reader.valueStrideBytes}`,
     );
   }
-}
-
-const INT8_MAX = 2n ** 63n - 1n;
-
-/** A hostile counter may be anything up to 2^64 × CPUs; the column ends at 2^63 − 1. */
-export function wholeCount(count: number): bigint {
-  if (!Number.isFinite(count) || count <= 0) return 0n;
-  const whole = BigInt(Math.trunc(count));
-  return whole > INT8_MAX ? INT8_MAX : whole;
 }

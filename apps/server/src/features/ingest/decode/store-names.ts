@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { normalNameId } from '../../telemetry/index.js';
 import { cleanText } from './clean-text.js';
-import { BatchRefused, type BatchContext } from './store-batch.js';
+import { BatchRefused, type BatchContext } from './batch-context.js';
 
 const namesSchema = z
   .array(

@@ -1,16 +1,15 @@
-import type { CopyWriter } from '@bpfleet/btf';
-import { CopyWriter as Writer } from '@bpfleet/btf';
+import { CopyWriter } from '@bpfleet/btf';
 import { ringRecords } from '@bpfleet/wire';
 import { cleanJson } from './clean-text.js';
+import { jsonb } from './copy-values.js';
 import type { EventSink } from './release-decoders.js';
 import type { CopyTarget } from './rows.js';
-import { BatchRefused, type BatchContext, type Stored } from './store-batch.js';
+import { BatchRefused, type BatchContext, type Stored } from './batch-context.js';
 
 const DEBUG_EVENTS: CopyTarget = {
   table: 'debug_event',
   columns: ['ts', 'device', 'run', 'probe', 'event', 'fields'],
 };
-const JSONB_VERSION = 1;
 
 /** Ring records become rows of their event's table, or of the debug table when the run is a debug run. */
 export function storeRing(context: BatchContext, sections: readonly Uint8Array[], stored: Stored): void {
@@ -64,7 +63,7 @@ function debugWriter({ run, rows, time }: BatchContext, view: DataView): PutReco
 
 /** device, run, release: the same for every row of a batch, so they are encoded once. */
 function ownerFields(device: string, run: string, release: string): Uint8Array {
-  const writer = new Writer(256);
+  const writer = new CopyWriter(256);
   for (const text of [device, run, release]) writer.text(text);
   return writer.take();
 }
@@ -73,13 +72,4 @@ function append(writer: CopyWriter, fields: Uint8Array): void {
   writer.reserve(fields.length);
   writer.bytes.set(fields, writer.position);
   writer.position += fields.length;
-}
-
-/** PostgreSQL's binary jsonb: a version byte and the text. */
-export function jsonb(writer: CopyWriter, json: string): void {
-  const text = Buffer.from(json, 'utf8');
-  const bytes = new Uint8Array(text.length + 1);
-  bytes[0] = JSONB_VERSION;
-  bytes.set(text, 1);
-  writer.bytea(bytes);
 }

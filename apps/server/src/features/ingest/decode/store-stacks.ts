@@ -1,4 +1,4 @@
-import { BatchRefused, type BatchContext } from './store-batch.js';
+import { BatchRefused, type BatchContext } from './batch-context.js';
 
 const FRAMES_MAX = 1024;
 const ENTRY_BYTES = 8;

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { CopyWriter } from '@bpfleet/btf';
 import { seriesText, type SeriesIds } from './series-ids.js';
 import { copyInto } from './copy.js';
-import { wholeCount } from '../decode/store-map.js';
+import { wholeCount } from '../decode/copy-values.js';
 import type { CopyTarget, NameRow, PointRow, Rows, StackRow } from '../decode/rows.js';
 
 const SAMPLE: CopyTarget = { table: 'sample', columns: ['ts', 'series', 'value'] };

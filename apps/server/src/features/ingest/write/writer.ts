@@ -6,6 +6,8 @@ import { cutConnection, withDeadline } from './connection.js';
 import { isAboutRows } from './sql-errors.js';
 import { WriteTransaction, type RefuseAll, type WriterParts, type Written } from './write-transaction.js';
 
+const GOODBYE_TIMEOUT_MS = 2000;
+
 export interface WriterRim {
   connect(): Promise<pg.Client>;
   /** After COMMIT: acknowledgements and the live view. Must not throw. */
@@ -40,7 +42,8 @@ export class Writer {
       if (this.stopping) break;
       await this.writeOnce();
     }
-    await this.client?.end().catch(() => undefined);
+    const { client } = this;
+    if (client) await withDeadline(client, GOODBYE_TIMEOUT_MS, () => client.end()).catch(() => undefined);
   }
 
   stop(): void {
