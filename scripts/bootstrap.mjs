@@ -44,30 +44,37 @@ function apt(prefix, args) {
   return spawnSync(program, rest, { stdio: ['ignore', 2, 2] }).status === 0;
 }
 
+/**
+ * @param {string[]} prefix
+ * @param {string[]} names
+ */
+function installWithApt(prefix, names) {
+  const started = Date.now();
+  say(`installing ${names.join(' ')}`);
+  const install = ['install', '-y', '--no-install-recommends', ...names];
+  // The package lists of a fresh container are empty, those of an old machine stale: both show as a failed install.
+  if (apt(prefix, install) || (apt(prefix, ['update']) && apt(prefix, install)))
+    say(`installed in ${seconds(started)}`);
+}
+
 /** @param {{ tests: boolean }} options */
 function installPackages(options) {
-  const missing = missingRequirements(options);
-  if (missing.length === 0) return;
-  const names = missing.map((one) => one.package);
-  const byHand = `sudo apt-get install --no-install-recommends ${names.join(' ')}`;
-  const needed = missing.filter((one) => !one.tests);
-  const hasApt = existsSync('/usr/bin/apt-get');
-  const prefix = hasApt ? installerPrefix() : undefined;
-  if (prefix) {
-    const started = Date.now();
-    say(`installing ${names.join(' ')}`);
-    const install = ['install', '-y', '--no-install-recommends', ...names];
-    // The package lists of a fresh container are empty, those of an old machine stale: both show as a failed install.
-    if (apt(prefix, install) || (apt(prefix, ['update']) && apt(prefix, install)))
-      say(`installed in ${seconds(started)}`);
-    if (missingRequirements(options).every((one) => one.tests)) return;
-    throw new Refusal(`the packages could not be installed; see above, then run: ${byHand}`);
+  const prefix = existsSync('/usr/bin/apt-get') ? installerPrefix() : undefined;
+  // Apart, because apt installs all or nothing: a distribution without one test's program must not lose the compiler.
+  for (const tests of options.tests ? [false, true] : [false]) {
+    const missing = () => missingRequirements(options).filter((one) => (one.tests ?? false) === tests);
+    if (prefix && missing().length > 0)
+      installWithApt(
+        prefix,
+        missing().map((one) => one.package),
+      );
+    const names = missing().map((one) => one.package);
+    if (names.length === 0) continue;
+    const byHand = `sudo apt-get install --no-install-recommends ${names.join(' ')}`;
+    if (tests) say(`tests that need ${names.join(', ')} will be skipped; to run them: ${byHand}`);
+    else
+      throw new Refusal(`some programs or libraries are missing and could not be installed from here; run: ${byHand}`);
   }
-  if (needed.length > 0) {
-    const how = hasApt ? `run: ${byHand}` : `install what Debian calls ${names.join(' ')}`;
-    throw new Refusal(`some programs and libraries are missing, and installing them takes root; ${how}`);
-  }
-  say(`tests that need ${names.join(', ')} will be skipped; to run them: ${byHand}`);
 }
 
 /**

@@ -13,7 +13,7 @@ export function skippedTests(result) {
     .flatMap((suite) => suite.assertionResults)
     .filter((test) => test.status === 'pending' || test.status === 'todo' || test.status === 'disabled');
   return skipped.map((test) => ({
-    name: test.fullName.replace(REASON, '').trim(),
+    name: test.fullName.replace(REASON, '').replace(/\s+/g, ' ').trim(),
     needs: REASON.exec(test.fullName)?.[1],
   }));
 }
