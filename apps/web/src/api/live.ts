@@ -1,5 +1,6 @@
 import { liveEventSchema, type LiveEvent } from '@bpfleet/api';
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import { linkTrouble } from './client.js';
 import { StaleGatherer, staleKeys } from './live-keys.js';
 import type { DevicePages } from './queries.js';
 
@@ -21,6 +22,19 @@ export function followLive(client: QueryClient, onState: (state: LiveState) => v
   let retryMs = retryMsMin;
   let wasLost = false;
 
+  // An EventSource gives up for good on an HTTP error and never notices a link that died silently, so the next attempt is
+  // always ours.
+  const lose = () => {
+    source?.close();
+    clearTimeout(timer);
+    wasLost = true;
+    onState('lost');
+    timer = setTimeout(connect, retryMs * (0.5 + Math.random() / 2));
+    retryMs = Math.min(retryMs * 2, retryMsMax);
+  };
+  const onAway = () => {
+    if (source?.readyState === EventSource.OPEN) lose();
+  };
   const connect = () => {
     source = new EventSource('/api/live');
     source.onopen = () => {
@@ -29,14 +43,7 @@ export function followLive(client: QueryClient, onState: (state: LiveState) => v
       if (wasLost) void client.invalidateQueries();
       wasLost = false;
     };
-    source.onerror = () => {
-      // An EventSource gives up for good on an HTTP error, so the next attempt is always ours.
-      source?.close();
-      wasLost = true;
-      onState('lost');
-      timer = setTimeout(connect, retryMs * (0.5 + Math.random() / 2));
-      retryMs = Math.min(retryMs * 2, retryMsMax);
-    };
+    source.onerror = lose;
     source.onmessage = (message: MessageEvent<string>) => {
       const event = parseLive(message.data);
       if (event) apply(client, gatherer, event);
@@ -44,7 +51,9 @@ export function followLive(client: QueryClient, onState: (state: LiveState) => v
   };
   onState('connecting');
   connect();
+  linkTrouble.addEventListener('away', onAway);
   return () => {
+    linkTrouble.removeEventListener('away', onAway);
     clearTimeout(timer);
     source?.close();
   };

@@ -110,7 +110,7 @@ function heightRange({ low, high }: HeatState): [number, number] {
 function heatOptions(given: HeatOptions): Omit<uPlot.Options, 'width' | 'height'> {
   return {
     legend: { show: false },
-    padding: [10, 12, 0, 0],
+    padding: [10, 24, 0, 0],
     cursor: { drag: { x: true, y: false }, sync: { key: 'bpfleet-time' }, points: { show: false } },
     scales: {
       x: { time: true, range: () => [given.state().from, given.state().to] },

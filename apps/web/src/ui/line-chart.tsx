@@ -103,7 +103,7 @@ function lineOptions(
 ): Omit<uPlot.Options, 'width' | 'height'> {
   return {
     legend: { show: false },
-    padding: [10, 12, 0, 0],
+    padding: [10, 24, 0, 0],
     cursor: { drag: { x: true, y: false }, sync: { key: 'bpfleet-time' }, points: { size: 6 } },
     scales: { x: { time: true, range: span }, y: { range: (_, min, max) => lineRange(min, max) } },
     series: [

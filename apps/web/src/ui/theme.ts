@@ -1,4 +1,4 @@
-import { createTheme, type MantineColorsTuple } from '@mantine/core';
+import { Alert, createTheme, type MantineColorsTuple } from '@mantine/core';
 
 const steel: MantineColorsTuple = [
   '#eaf3fb',
@@ -48,7 +48,13 @@ export const theme = createTheme({
     Badge: { defaultProps: { size: 'sm', variant: 'light', radius: 'sm', tt: 'none' } },
     Tooltip: { defaultProps: { openDelay: 300, multiline: true, maw: 360, withArrow: true } },
     Modal: { defaultProps: { centered: true } },
-    Alert: { defaultProps: { variant: 'outline' } },
+    Alert: Alert.extend({
+      defaultProps: { variant: 'outline' },
+      styles: (_theme, { color }) => ({
+        root: { borderLeftColor: `var(--mantine-color-${color}-6)` },
+        icon: { color: `var(--mantine-color-${color}-6)` },
+      }),
+    }),
   },
 });
 

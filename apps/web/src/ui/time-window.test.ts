@@ -7,8 +7,10 @@ describe('parseTimeSearch', () => {
     expect(parseTimeSearch({ range: '15m' })).toEqual({});
   });
 
-  it('lets a fixed window win', () => {
-    expect(parseTimeSearch({ range: '6h', from: 100, to: 200 })).toEqual({ from: 100, to: 200 });
+  it('lets a fixed window win, and keeps the range to go back to', () => {
+    const time = parseTimeSearch({ range: '6h', from: 100, to: 200 });
+    expect(time).toEqual({ range: '6h', from: 100, to: 200 });
+    expect(windowSeconds(time, 9e12)).toEqual({ from: 100, to: 200 });
   });
 
   it.each([

@@ -19,9 +19,10 @@ export interface TimeWindow {
 export function parseTimeSearch(raw: Record<string, unknown>): TimeSearch {
   const from = wholeSeconds(raw.from);
   const to = wholeSeconds(raw.to);
-  if (from !== undefined && to !== undefined && to > from) return { from, to };
-  const range = ranges.find((known) => known === raw.range);
-  return range && range !== defaultRange ? { range } : {};
+  const known = ranges.find((one) => one === raw.range);
+  // The range stays beside a window: it is where "back to now" goes back to.
+  const range = known && known !== defaultRange ? { range: known } : {};
+  return from !== undefined && to !== undefined && to > from ? { ...range, from, to } : range;
 }
 
 function wholeSeconds(value: unknown): number | undefined {

@@ -133,7 +133,7 @@ function deviceColumns(now: number): Column<Device>[] {
     {
       key: 'seen',
       title: 'Seen',
-      width: '110px',
+      width: '100px',
       render: (device) =>
         device.online ? 'online' : device.lastSeenAt ? formatAgo(device.lastSeenAt, now) : <Dim>never</Dim>,
     },
@@ -158,7 +158,7 @@ function deviceColumns(now: number): Column<Device>[] {
     {
       key: 'runs',
       title: 'Runs',
-      width: '170px',
+      width: '150px',
       render: ({ runs }) => (
         <Group gap={6} wrap="nowrap">
           <span data-testid="runs-attached">{runs.attached} attached</span>

@@ -74,7 +74,7 @@ export function MetricsPanel({ device, search, onSearch }: MetricsPanelProps) {
 }
 
 export function timeOf({ range, from, to }: TelemetrySearch): TimeSearch {
-  return from === undefined ? (range ? { range } : {}) : { from, to };
+  return { ...(range && { range }), ...(from !== undefined && { from, to }) };
 }
 
 interface MetricGridProps {

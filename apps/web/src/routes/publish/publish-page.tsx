@@ -4,7 +4,7 @@ import { IconFiles, IconFolder } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState, type DragEvent } from 'react';
-import { api } from '../../api/client.js';
+import { publishApi } from '../../api/client.js';
 import { useNow } from '../../ui/clock.js';
 import { ErrorPanel } from '../../ui/feedback.js';
 import { formatBytes, printable } from '../../ui/format.js';
@@ -13,7 +13,6 @@ import { VerdictReport } from '../probes/verdict-report.js';
 import { droppedFiles, pickedFiles } from './dropped-files.js';
 import { readProbeFolder, type ProbeFolder } from './probe-folder.js';
 
-/** Compiling and asking kernels takes a while; the server gives up before this does. */
 const publishTimeoutNote = 'Usually 5 to 20 seconds.';
 
 export function PublishPage() {
@@ -21,7 +20,7 @@ export function PublishPage() {
   const client = useQueryClient();
   const [folder, setFolder] = useState<ProbeFolder | null>(null);
   const publish = useMutation({
-    mutationFn: (request: NonNullable<ProbeFolder['request']>) => api.call('publish', { body: request }),
+    mutationFn: (request: NonNullable<ProbeFolder['request']>) => publishApi.call('publish', { body: request }),
     onSuccess: async (release) => {
       await client.invalidateQueries({ queryKey: ['probes'] });
       await client.invalidateQueries({ queryKey: ['releases'] });
