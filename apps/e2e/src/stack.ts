@@ -161,9 +161,13 @@ export class Stack {
 
   /** Publishes a built-in probe and assigns it to every device; resolves when it is attached on `device`. */
   async assign(probe: string, device: string, params: Record<string, string | number> = {}): Promise<string> {
-    const release = await this.publish(join(repositoryDir, 'libs/probes', probe));
+    const release = await this.publishBuiltIn(probe);
     await this.api.call('createAssignment', { body: { releaseId: release, selector: 'all', params } });
     return this.attached(probe, device);
+  }
+
+  publishBuiltIn(probe: string): Promise<string> {
+    return this.publish(join(repositoryDir, 'libs/probes', probe));
   }
 
   async publish(folder: string): Promise<string> {

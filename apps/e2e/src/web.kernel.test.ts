@@ -1,0 +1,124 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
+import { expect as expectPage } from './expect-page.js';
+import type { Browser, Page } from 'playwright-core';
+import { collectPageErrors, launchChromium } from './browser.js';
+import { Stack } from './stack.js';
+
+const LONG_MS = 240_000;
+
+/** What a person does with the web app, on the real server, agent and kernel, in order. */
+describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], () => {
+  let stack: Stack;
+  let device: string;
+  let browser: Browser;
+  let page: Page;
+  let errors: string[];
+
+  beforeAll(async () => {
+    stack = await Stack.start();
+    device = await stack.startAgent();
+    await stack.publishBuiltIn('trace_exec');
+    await stack.publishBuiltIn('count_syscalls');
+    browser = await launchChromium();
+    page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+    page.setDefaultTimeout(20_000);
+    errors = collectPageErrors(page);
+  }, LONG_MS);
+  afterAll(async () => {
+    await browser?.close();
+    await stack?.stop();
+  }, LONG_MS);
+
+  it(
+    'asks who you are, says when the password is wrong, and lets you in',
+    async () => {
+      await page.goto(stack.url);
+      await page.getByTestId('login-username').fill('admin');
+      await page.getByTestId('login-password').fill('wrong password');
+      await page.getByTestId('login-submit').click();
+      await page.getByText('the name or the password is wrong').waitFor();
+      await page.getByTestId('login-password').fill(Stack.password);
+      await page.getByTestId('login-submit').click();
+      await page.waitForURL(/\/devices/);
+      errors.length = 0;
+    },
+    LONG_MS,
+  );
+
+  it(
+    'shows the device, online, and notices at once when it goes and comes back',
+    async () => {
+      await page.goto(`${stack.url}/devices/${device}`);
+      await page.getByText('online', { exact: true }).first().waitFor();
+      await stack.endPart('agent', 'SIGTERM');
+      await page
+        .getByText(/^offline/)
+        .first()
+        .waitFor();
+      await stack.startPart('agent');
+      await page.getByText('online', { exact: true }).first().waitFor();
+    },
+    LONG_MS,
+  );
+
+  it(
+    'assigns a release to a selector after a preview, and its metrics are drawn',
+    async () => {
+      await page.goto(`${stack.url}/probes`);
+      await page.getByText('count_syscalls').first().click();
+      await page.getByTestId('assign').click();
+      await page
+        .getByTestId('selector')
+        .locator('input')
+        .or(page.locator('input[data-testid=selector]'))
+        .first()
+        .fill('arch=x86_64 or arch=arm64');
+      await expectPage(page.getByTestId('preview-devices')).toHaveAttribute('data-count', '1');
+      await page.getByTestId('assign-review').click();
+      await page.getByTestId('assign-confirm').click();
+      await stack.attached('count_syscalls', device);
+      await page.goto(`${stack.url}/devices/${device}?tab=metrics`);
+      const chart = page.locator('[data-testid=metric][data-metric=syscalls_total] canvas').first();
+      await chart.waitFor();
+    },
+    LONG_MS,
+  );
+
+  it(
+    'shows the verification report of a release',
+    async () => {
+      const { items } = await stack.api.call('listReleases', { query: { probe: 'trace_exec' } });
+      await page.goto(`${stack.url}/releases/${items[0]?.id}`);
+      await page.getByTestId('verdict').first().waitFor();
+      await expectPage(page.getByTestId('verdict').first()).toHaveAttribute('data-verdict', 'accepted');
+      await page
+        .getByText(items[0]?.signature.keyids[0]?.slice(0, 12) ?? '')
+        .first()
+        .waitFor();
+    },
+    LONG_MS,
+  );
+
+  it(
+    'opens a debug run on one device and shows what its kernel sees until it is stopped',
+    async () => {
+      const { items } = await stack.api.call('listReleases', { query: { probe: 'trace_exec' } });
+      await page.goto(`${stack.url}/debug/new?device=${device}&release=${items[0]?.id}&minutes=5`);
+      await page.getByTestId('debug-start').click();
+      await page.waitForURL(/\/debug\/r[a-z0-9]+/);
+      await expectPage(page.getByTestId('run-state').first()).toHaveAttribute('data-state', 'ATTACHED');
+      await page.getByTestId('countdown').waitFor();
+      execFileSync('/bin/true');
+      await page.getByText('/bin/true').or(page.getByText('/usr/bin/true')).first().waitFor();
+      await page.getByTestId('debug-stop').click();
+      await page.getByTestId('run-ended').waitFor();
+    },
+    LONG_MS,
+  );
+
+  it('did all this without an error in the console', () => {
+    expect(errors).toEqual([]);
+  });
+});
