@@ -359,9 +359,13 @@ describe('maps', () => {
 });
 
 it('works with the rights of the ingest role', async () => {
-  const { rows } = await world.sql.pool.query<{ ddl: boolean; users: boolean }>(
+  const { rows } = await world.sql.pool.query(
     `SELECT has_schema_privilege('bpfleet_ingest', 'telemetry', 'CREATE') AS ddl,
-            has_table_privilege('bpfleet_ingest', '"User"', 'SELECT') AS users`,
+       has_table_privilege('bpfleet_ingest', '"User"', 'SELECT') AS users,
+       has_table_privilege('bpfleet_ingest', 'telemetry.sample', 'DELETE, UPDATE') AS rewrite,
+       has_table_privilege('bpfleet_reader', 'telemetry.watch_files_open', 'SELECT') AS reader,
+       (SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'bpfleet-ingest'
+          AND datname = current_database()) AS writers`,
   );
-  expect(rows).toEqual([{ ddl: false, users: false }]);
+  expect(rows).toEqual([{ ddl: false, users: false, rewrite: false, reader: true, writers: 1 }]);
 });

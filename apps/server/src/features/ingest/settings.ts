@@ -1,3 +1,5 @@
+import { telemetryLimits } from '../telemetry/index.js';
+
 /** How ingest paces itself and what it believes. */
 export interface IngestSettings {
   /** Rows older than this are stored as of the edge. */
@@ -13,7 +15,7 @@ export interface IngestSettings {
 
 export const ingestDefaults: IngestSettings = {
   retentionDays: 30,
-  futureMsMax: 60 * 60 * 1000,
+  futureMsMax: telemetryLimits.futureMsMax,
   flushMs: 250,
   transactionTimeoutMs: 60_000,
   backoffFirstMs: 250,

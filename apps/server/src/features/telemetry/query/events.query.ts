@@ -7,6 +7,7 @@ import { DomainError, notFound } from '../../../platform/errors.js';
 import type { EventTableColumn } from '../schema/event-table-plan.js';
 import { columnsOfTable } from '../schema/event-tables.js';
 import { qualified } from '../schema/partitions.js';
+import { telemetryLimits } from '../schema/settings.js';
 import { eventValue, type EventValue } from './event-value.js';
 import { TelemetryReads } from './telemetry-reads.js';
 import { timeRange } from './time-grid.js';
@@ -50,7 +51,9 @@ export class EventsQuery {
 
   /** @throws DomainError EVENT_UNKNOWN, RUN_UNKNOWN, CURSOR_INVALID, RANGE_INVALID, QUERY_TOO_LARGE */
   async run(query: QueryOf<'events'>): Promise<EventsResponse> {
-    const range = timeRange(query, this.clock.now(), query.run === undefined ? DEFAULT_RANGE_MS : RUN_RANGE_MS);
+    // A device whose clock is ahead is believed as far as that, and its newest events are to be seen now.
+    const latest = new Date(this.clock.now().getTime() + telemetryLimits.futureMsMax);
+    const range = timeRange(query, latest, query.run === undefined ? DEFAULT_RANGE_MS : RUN_RANGE_MS);
     const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
     return this.reads.read(async (client) => {
       const source = await sourceOf(client, query);

@@ -21,9 +21,8 @@ export async function grantRoles(client: pg.ClientBase): Promise<string | undefi
     );
     if (!rows[0]?.member) await client.query(`GRANT ${INGEST_ROLE} TO CURRENT_USER`);
     await client.query(`GRANT USAGE ON SCHEMA telemetry TO ${INGEST_ROLE}, ${READER_ROLE}`);
-    await client.query(`GRANT SELECT ON ALL TABLES IN SCHEMA telemetry TO ${INGEST_ROLE}, ${READER_ROLE}`);
     await client.query(`GRANT USAGE ON SCHEMA public TO ${INGEST_ROLE}`);
-    for (const table of await grantable(client)) await client.query(grantOf(table));
+    for (const grant of await missingGrants(client)) await client.query(grant);
     return undefined;
   } catch (error) {
     return (error as Error).message;
@@ -42,24 +41,25 @@ async function makeRole(client: pg.ClientBase, role: string): Promise<string | u
   return undefined;
 }
 
-/** Tables of the telemetry schema (not partitions: COPY goes through their table) and those of the control plane. */
-async function grantable(client: pg.ClientBase): Promise<{ name: string; control: boolean }[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_class
-     WHERE relnamespace = 'telemetry'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`,
+/**
+ * Only what is missing, since each GRANT leaves a dead row in the catalogue. Partitions need none: rows come and go
+ * through their table.
+ */
+async function missingGrants(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query<{ grant: string }>(
+    `WITH relations AS (
+       SELECT oid, format('telemetry.%I', relname) AS name, relkind <> 'v' AS stored, relname = ANY ($1) AS updated
+       FROM pg_class WHERE relnamespace = 'telemetry'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+     ), wanted AS (
+       SELECT oid, name, $3 AS role, 'SELECT' AS rights FROM relations
+       UNION ALL SELECT oid, name, $4, 'SELECT' FROM relations WHERE stored
+       UNION ALL SELECT oid, name, $4, 'INSERT' FROM relations WHERE stored
+       UNION ALL SELECT oid, name, $4, 'UPDATE' FROM relations WHERE updated
+       UNION ALL SELECT to_regclass(name), name, $4, 'SELECT' FROM unnest($2::text[]) AS name
+     )
+     SELECT format('GRANT %s ON %s TO %I', rights, name, role) AS grant FROM wanted
+     WHERE oid IS NOT NULL AND NOT has_table_privilege(role, oid, rights)`,
+    [UPDATED_BY_INGEST, READ_BY_INGEST, READER_ROLE, INGEST_ROLE],
   );
-  const control = await client.query<{ name: string }>(
-    'SELECT name FROM unnest($1::text[]) AS t (name) WHERE to_regclass(name) IS NOT NULL',
-    [READ_BY_INGEST],
-  );
-  return [
-    ...rows.map(({ name }) => ({ name, control: false })),
-    ...control.rows.map(({ name }) => ({ name, control: true })),
-  ];
-}
-
-function grantOf({ name, control }: { name: string; control: boolean }): string {
-  if (control) return `GRANT SELECT ON ${name} TO ${INGEST_ROLE}`;
-  const rights = UPDATED_BY_INGEST.includes(name) ? 'SELECT, INSERT, UPDATE' : 'SELECT, INSERT';
-  return `GRANT ${rights} ON telemetry."${name}" TO ${INGEST_ROLE}`;
+  return rows.map(({ grant }) => grant);
 }
