@@ -31,6 +31,7 @@ export async function tailRun(invocation: Invocation, options: TailOptions): Pro
   let stopAskedMs: number | undefined;
   let run = options.run;
   let lost = false;
+  let sawEnd = false;
   const release = context.onInterrupt(() => {
     if (stopAskedMs === undefined) printer.note('Stopping the run. It would also end by itself.');
     stopAskedMs ??= context.now();
@@ -56,7 +57,9 @@ export async function tailRun(invocation: Invocation, options: TailOptions): Pro
         if (!lost) printer.note(`${(error as Error).message}; the run goes on, trying again`);
         lost = true;
       }
-      if (isOver(run) || isPastWaiting(run, context.now(), stopAskedMs)) return run;
+      // One more look after the end: the last events, and what the run cost, may be a second behind its state.
+      if ((isOver(run) && sawEnd) || isPastWaiting(run, context.now(), stopAskedMs)) return run;
+      sawEnd = isOver(run);
       // Once Ctrl-C was pressed nothing may cut the pauses short, or a server that does not answer would be asked all the time.
       await context.sleep(lost ? pollWhenLostMs : pollMs, stopAskedMs === undefined ? wake.signal : unhurried);
     }
