@@ -65,6 +65,7 @@ const answers = {
     return { items: all.slice(start, next), nextCursor: next < all.length ? String(next) : null, total: all.length };
   },
   getDevice: ({ id }) => found(data.devices, id),
+  updateDevice: ({ id, body }) => Object.assign(found(data.devices, id), body),
   createEnrolmentToken: ({ body }) => ({
     ...enrolment,
     ...body,

@@ -1,6 +1,7 @@
 import type { Device } from '@bpfleet/api';
 import { Alert, Badge, Button, Group, Stack, Tabs, Text, Tooltip } from '@mantine/core';
-import { IconBug } from '@tabler/icons-react';
+import { IconBug, IconPencil } from '@tabler/icons-react';
+import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { deviceQuery, runsQuery } from '../../api/queries.js';
@@ -12,6 +13,7 @@ import { deviceTabs, type DeviceSearch, type DeviceTab } from '../search.js';
 import { RunsTable } from '../debug/runs-table.js';
 import { DeviceFacts } from './device-facts.js';
 import { Labels } from './devices-page.js';
+import { EditDeviceDialog } from './edit-device-dialog.js';
 import { EventsPanel } from './events-panel.js';
 import { MetricsPanel } from './metrics-panel.js';
 import { ProfilePanel } from './profile-panel.js';
@@ -77,6 +79,7 @@ export function DevicePage() {
 
 function DeviceHead({ device }: { device: Device }) {
   const now = useNow(5_000);
+  const [editing, editor] = useDisclosure(false);
   const { facts, agent, runs } = device;
   const behind = device.reportedGeneration < device.desiredGeneration;
   return (
@@ -99,12 +102,21 @@ function DeviceHead({ device }: { device: Device }) {
       >
         <Button
           variant="default"
+          leftSection={<IconPencil size={14} />}
+          onClick={editor.open}
+          data-testid="device-edit"
+        >
+          Name and labels
+        </Button>
+        <Button
+          variant="default"
           leftSection={<IconBug size={14} />}
           renderRoot={(props) => <Link to="/debug/new" search={{ device: device.id }} {...props} />}
         >
           Debug this device
         </Button>
       </PageTitle>
+      <EditDeviceDialog device={device} opened={editing} onClose={editor.close} />
       {device.refused && (
         <Alert color="red" title="The device refused its newest desired state">
           {printable(device.refused.message)}{' '}

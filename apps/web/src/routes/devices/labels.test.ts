@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseLabels } from './labels.js';
+import { labelsText, parseLabels } from './labels.js';
 
 describe('parseLabels', () => {
   it('reads pairs apart by blanks or commas', () => {
@@ -13,5 +13,11 @@ describe('parseLabels', () => {
     expect(parseLabels('site').problem).toContain('“site” is not name=value');
     expect(parseLabels('Site=1').problem).toContain('unlike “Site”');
     expect(parseLabels(`a=${'x'.repeat(129)}`).problem).toContain('longer than 128');
+  });
+
+  it('reads back what it wrote', () => {
+    const labels = { site: 'oslo', place: 'hall 3, "left"', empty: '', path: 'C:\\x' };
+    expect(parseLabels(labelsText(labels))).toEqual({ labels });
+    expect(parseLabels('place="hall').problem).toContain('do not close');
   });
 });
