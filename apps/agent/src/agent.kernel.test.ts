@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { getPriority } from 'node:os';
-import { afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { listLinks, listPrograms } from '@bpfleet/node-libbpf';
-import { describeWithKernel } from '@bpfleet/testkit';
+import { describeWithKernel, missingCapabilities } from '@bpfleet/testkit';
 import { AgentProcess } from './testing/agent-process.js';
 import { compileBpf } from './testing/compile.js';
-import { FleetServer, flipByte } from './testing/fleet-server.js';
+import { FleetServer, flipByte, type BrokerKind } from './testing/fleet-server.js';
 import { priorityManifest, prioritySource } from './testing/priority-probe.js';
 
 const DEVICE = 'dkernel00001';
@@ -54,8 +54,8 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     return agent;
   };
 
-  const setUp = async (): Promise<AgentProcess> => {
-    server = await FleetServer.start(DEVICE);
+  const setUp = async (kind: BrokerKind = 'embedded'): Promise<AgentProcess> => {
+    server = await FleetServer.start(DEVICE, kind);
     state = await server.enrolledState();
     return startAgent();
   };
@@ -111,6 +111,26 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     expect(received()).toEqual(numbers(2_000_000, 1_500));
     expect(linksOf(program?.id)).toEqual(links);
     expect(Math.max(...server.batches.map(({ header }) => header.epoch))).toBe(2);
+  });
+
+  it('loses nothing and doubles nothing when it is killed again and again under load', async () => {
+    let agent = await setUp();
+    await desirePriority();
+    let { revision } = await server.untilState(RUN, 'ATTACHED');
+    const rounds = 4;
+    const perRound = 2_000;
+    for (let round = 0; round < rounds; round++) {
+      const first = 7_000_000 + round * perRound;
+      call(first, perRound / 2);
+      // Killed at another point of drain, write, fsync and commit each time: as soon as it has sent something new.
+      await server.until(() => received().some((number) => number >= first));
+      call(first + perRound / 2, perRound / 2);
+      await agent.signal('SIGKILL');
+      agent = startAgent();
+      ({ revision } = await server.untilState(RUN, 'ATTACHED', revision + 1));
+    }
+    await server.until(() => received().length >= rounds * perRound);
+    expect(received()).toEqual(numbers(7_000_000, rounds * perRound));
   });
 
   it('sends again after kill -9 what was not acknowledged, under its own epoch', async () => {
@@ -242,5 +262,28 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
       server.batches.find(({ header }) => header.drops.rate > 0 && rateDrops() + received().length === 1_000),
     );
     expect(received().length).toBeLessThan(100);
+  });
+
+  describe.each<{ kind: BrokerKind; needs: 'mosquitto'[] }>([
+    { kind: 'embedded', needs: [] },
+    { kind: 'mosquitto', needs: ['mosquitto'] },
+  ])('with the $kind broker', ({ kind, needs }) => {
+    const missing = missingCapabilities(needs);
+    const test = missing.length === 0 ? it : it.skip;
+    const title = 'goes on while the broker is down, and tells everything afterwards';
+    test(missing.length === 0 ? title : `${title} [needs ${missing.join(', ')}]`, async () => {
+      await setUp(kind);
+      await desirePriority();
+      await server.untilState(RUN, 'ATTACHED');
+      call(8_000_000, 100);
+      await server.until(() => received().length >= 100);
+      const ports = await server.stopBroker();
+      call(8_000_100, 100);
+      await server.startBroker(ports.port, ports.serverPort);
+      call(8_000_200, 100);
+      await server.until(() => received().length >= 300);
+      expect(received()).toEqual(numbers(8_000_000, 300));
+      expect(myPrograms()).toHaveLength(1);
+    });
   });
 });

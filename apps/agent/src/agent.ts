@@ -9,6 +9,7 @@ import {
   type DownTopic,
   type Facts,
   type Reported,
+  type UpTopic,
 } from '@bpfleet/wire';
 import { advanceLease, renewLease, type LeaseClock } from './core/lease.js';
 import { bestNowMs } from './core/trusted-time.js';
@@ -18,6 +19,7 @@ import { Fetcher } from './link/fetcher.js';
 import { Link } from './link/link.js';
 import { Syncer } from './link/syncer.js';
 import { errorFacts, type Log } from './log.js';
+import { encodeReport, encodeReported } from './runs/report.js';
 import { Starter } from './runs/starter.js';
 import { Supervisor } from './runs/supervisor.js';
 import { Spool, spoolLimits, type SpoolLimits } from './store/spool.js';
@@ -234,11 +236,12 @@ export class Agent {
 
   private takeFresh(payload: Buffer): void {
     const now = this.options.clock.now();
-    const { fresh, wantsRoot } = this.trust.takeFresh(payload, now);
+    const { fresh, wantsRoot, wantsDesired } = this.trust.takeFresh(payload, now);
     this.newestDesired = fresh.digests.desired;
     this.lease = renewLease(now);
     this.saveLease();
-    this.syncer.answered();
+    // The other half of the answer is on its way; if it does not come, the question is put again.
+    if (!wantsDesired) this.syncer.answered();
     if (wantsRoot) void this.followRoot();
     this.supervisor.reconcile();
   }
@@ -251,6 +254,7 @@ export class Agent {
       // Refused or not, the server wants to know.
       this.reportAll();
     }
+    if (this.trust.desiredDigest === this.newestDesired) this.syncer.answered();
     if (!changed) return;
     const desired = this.trust.desired;
     this.options.log('info', 'desired.accepted', { generation: desired?.generation, entries: desired?.entries.length });
@@ -289,7 +293,7 @@ export class Agent {
       ? { code: 'COMMAND_EXPIRED', message: 'the command came too late' }
       : { code: 'COMMAND_UNKNOWN', message: `this agent does not know ${command.kind}` };
     const ok = known && !expired;
-    this.send({ kind: 'res', cid }, { v: 1, ok, ...(ok ? {} : { error }) });
+    this.publish({ kind: 'res', cid }, encodeMessage({ v: 1, ok, ...(ok ? {} : { error }) }));
   }
 
   private async askSync(again: boolean): Promise<void> {
@@ -330,7 +334,7 @@ export class Agent {
     const report = this.supervisor.report(run);
     if (!report || !this.link.connected) return;
     this.link
-      .publish({ kind: 'run', run }, encodeMessage(report))
+      .publish({ kind: 'run', run }, encodeReport(report))
       .then(() => report.state === 'REMOVED' && this.supervisor.forgetRemoved(run))
       .catch(() => undefined);
   }
@@ -352,12 +356,12 @@ export class Agent {
         uptimeSeconds: Math.round(process.uptime()),
       },
     };
-    this.send({ kind: 'reported' }, reported);
+    this.publish({ kind: 'reported' }, encodeReported(reported));
   }
 
-  private send(topic: Parameters<Link['publish']>[0], message: object): void {
+  private publish(topic: UpTopic, payload: Buffer): void {
     // What cannot be sent now is told again after the next connection.
-    this.link.publish(topic, encodeMessage(message)).catch(() => undefined);
+    this.link.publish(topic, payload).catch(() => undefined);
   }
 
   private saveLease(): void {
@@ -370,7 +374,7 @@ export class Agent {
     for (const entry of this.trust.desired?.entries ?? []) releases.add(entry.release);
     const blobs = new Set<string>();
     for (const digest of releases) {
-      for (const object of this.trust.storedRelease(digest)?.objects ?? []) blobs.add(object.digest);
+      for (const object of this.trust.objectsOf(digest)) blobs.add(object.digest);
     }
     this.options.state.documents.removeUnused(releases, blobs);
   }

@@ -78,14 +78,18 @@ describe.each(brokers)('an agent on $name', ({ kind, needs }) => {
   });
 
   test(title('comes back by itself when the broker does, under the next connection number'), async () => {
-    await setUp();
+    const agent = await setUp();
     await untilGeneration(1);
+    const syncs = server.syncs.length;
     const ports = await server.stopBroker();
     await server.startBroker(ports.port, ports.serverPort);
-    const birth = await server.until(() => server.births.find(({ online, connection }) => online && connection > 1));
-    expect(birth.connection).toBeGreaterThan(1);
+    await server.until(() => server.syncs.length > syncs);
     await server.desire([server.entry(RUN, RELEASE)]);
     await untilGeneration(2);
+    agents = [];
+    await agent.stop('detach');
+    const last = await server.until(() => server.births.find(({ online }) => !online));
+    expect(last.connection).toBeGreaterThan(1);
   });
 
   test(title('believes no fresh but the answer to its own question'), async () => {

@@ -1,7 +1,7 @@
-import { createSocket } from 'node:dgram';
+import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { listLinks } from '@bpfleet/node-libbpf';
 import { describeWithKernel } from '@bpfleet/testkit';
 import type { RunReport } from '@bpfleet/wire';
@@ -12,13 +12,23 @@ import { samplingManifest, samplingSource } from './testing/sampling-probe.js';
 
 const DEVICE = 'dkernel00002';
 const RUN = 'r00000002';
+const INTERFACE = `bpft${process.pid % 100_000}`;
+const PEER = `${INTERFACE}p`;
+const SEND = "const s = require('dgram').createSocket('udp4'); s.send('ping', 9, '192.0.2.1', () => s.close())";
 
-describeWithKernel('snapshots on this kernel', ['root', 'bpf', 'bpffs', 'net_admin', 'clang'], () => {
+describeWithKernel('snapshots on this kernel', ['root', 'bpf', 'bpffs', 'net_admin', 'netns', 'clang'], () => {
   let server: FleetServer;
   let state: string;
   let agents: AgentProcess[] = [];
 
+  beforeEach(() => {
+    // An interface of its own: one interface takes one XDP program, and other tests use the loopback.
+    ip('link', 'add', INTERFACE, 'type', 'veth', 'peer', 'name', PEER);
+    for (const name of [INTERFACE, PEER]) ip('link', 'set', name, 'up');
+  });
+
   afterEach(async () => {
+    ip('link', 'del', INTERFACE);
     for (const agent of agents) await agent.signal('SIGKILL');
     agents = [];
     await server.stop();
@@ -39,11 +49,13 @@ describeWithKernel('snapshots on this kernel', ['root', 'bpf', 'bpffs', 'net_adm
     startAgent();
     const release = server.publish(samplingManifest, compileBpf(samplingSource), 'sample_both');
     const budget = { cpuPercent: 50, mapBytes: 8 << 20, eventsPerSecond: 0 };
-    await server.desire([server.entry(RUN, release, { probe: 'sample_both', budget })]);
+    await server.desire([
+      server.entry(RUN, release, { probe: 'sample_both', params: { interface: INTERFACE }, budget }),
+    ]);
     const attached = await server.untilState(RUN, 'ATTACHED');
     expect(attached.hold).toBe('pinned');
     expect(linksOf(attached)).toHaveLength(1 + availableParallelism());
-    await sendPacket();
+    sendPacket();
     const packets = await server.until(() => batchOf('map', 'packets'));
     expect(packets.header.cpus).toBeGreaterThanOrEqual(1);
     expect(packets.header.sections.map(({ stride }) => stride)).toEqual([4, 8 * (packets.header.cpus ?? 0), 4]);
@@ -80,8 +92,13 @@ function linksOf(report: RunReport): number[] {
     .map(({ id }) => id);
 }
 
-async function sendPacket(): Promise<void> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.send('ping', 9, '127.0.0.1', () => resolve()));
-  socket.close();
+function ip(...args: string[]): void {
+  execFileSync('ip', args, { stdio: 'ignore', env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin' } });
+}
+
+/** Asks the other end who has an address: whatever the answer, a packet arrives. */
+function sendPacket(): void {
+  ip('neigh', 'replace', '192.0.2.1', 'lladdr', '02:00:00:00:00:01', 'dev', PEER);
+  ip('route', 'replace', '192.0.2.1/32', 'dev', PEER);
+  execFileSync(process.execPath, ['-e', SEND]);
 }

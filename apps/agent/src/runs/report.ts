@@ -1,4 +1,4 @@
-import type { RunError, RunReport, RunStats } from '@bpfleet/wire';
+import { encodeMessage, limits, type Reported, type RunError, type RunReport, type RunStats } from '@bpfleet/wire';
 import type { RunSlot } from './run-slot.js';
 
 const ERROR_CODE_MAX = 64;
@@ -44,4 +44,25 @@ export function reportOf(slot: RunSlot, measured: boolean, withLog: boolean): Ru
     ...(stats ? { stats } : {}),
     ...(live ? { programs: live.kernel.programs(), hold: live.kernel.hold, adopted: record.adopted } : {}),
   };
+}
+
+/** Room for topic and MQTT header, and for what JSON adds to a log. */
+const MESSAGE_BYTES = limits.messageBytesMax - 1024;
+
+/** One run's report as bytes that any broker takes: a log that is too long loses its beginning. */
+export function encodeReport(report: RunReport): Buffer {
+  let bytes = encodeMessage(report);
+  for (let log = report.error?.log ?? ''; bytes.length > MESSAGE_BYTES && log !== '';) {
+    log = log.slice(Math.ceil(log.length / 2));
+    const error = { code: report.error?.code ?? '', message: report.error?.message ?? '', log };
+    bytes = encodeMessage({ ...report, error });
+  }
+  return bytes;
+}
+
+/** All runs in one message: what does not fit is left to each run's own report, programs before numbers. */
+export function encodeReported(reported: Reported): Buffer {
+  const bytes = encodeMessage(reported);
+  if (bytes.length <= MESSAGE_BYTES) return bytes;
+  return encodeMessage({ ...reported, runs: reported.runs.map(({ programs: _programs, ...run }) => run) });
 }

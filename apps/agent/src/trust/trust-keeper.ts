@@ -127,15 +127,19 @@ export class TrustKeeper {
 
   /** A release from the disk: checked again, since the root may have changed and disks can be written to. */
   storedRelease(digest: string): ReleaseDocument | undefined {
-    const bytes = this.documents.release(digest);
-    if (!bytes) return undefined;
     try {
-      return acceptRelease(this.currentRoot, digest, bytes);
-    } catch (error) {
+      const bytes = this.documents.release(digest);
+      return bytes && acceptRelease(this.currentRoot, digest, bytes);
+    } catch {
+      // Whatever is wrong with it, the server is asked again and its answer says what it is.
       this.documents.removeRelease(digest);
-      if (error instanceof TrustError && error.code === 'TRUST_DIGEST') return undefined;
-      throw error;
+      return undefined;
     }
+  }
+
+  /** Blobs that a release on the disk names. */
+  objectsOf(release: string): ReleaseDocument['objects'] {
+    return this.storedRelease(release)?.objects ?? [];
   }
 
   /** @throws TrustError; then it is not kept */
@@ -146,10 +150,9 @@ export class TrustKeeper {
   }
 
   storedBlob(digest: string, bytesMax: number): Buffer | undefined {
-    const bytes = this.documents.blob(digest, bytesMax);
-    if (!bytes) return undefined;
     try {
-      acceptBlob(digest, bytes);
+      const bytes = this.documents.blob(digest, bytesMax);
+      if (bytes) acceptBlob(digest, bytes);
       return bytes;
     } catch {
       this.documents.removeBlob(digest);
