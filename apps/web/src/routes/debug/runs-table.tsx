@@ -109,6 +109,20 @@ export function HoldText({ run }: { run: Run }) {
   );
 }
 
+/** In the list of debug runs a name leads to the run; on a device's page to the release, and the badge to the run. */
+function RunLink({ run, toRun }: { run: Run; toRun: boolean }) {
+  const name = `${run.probe} ${run.version}`;
+  return toRun ? (
+    <Link to="/debug/$run" params={{ run: run.id }} className="bf-link bf-cell" tabIndex={-1}>
+      {name}
+    </Link>
+  ) : (
+    <Link to="/releases/$release" params={{ release: run.releaseId }} className="bf-link bf-cell" tabIndex={-1}>
+      {name}
+    </Link>
+  );
+}
+
 function runColumns(now: number, showDevice: boolean): Column<Run>[] {
   const device: Column<Run> = {
     key: 'device',
@@ -120,18 +134,23 @@ function runColumns(now: number, showDevice: boolean): Column<Run>[] {
       </Link>
     ),
   };
+  const maps: Column<Run> = {
+    key: 'maps',
+    title: 'Maps',
+    width: '80px',
+    right: true,
+    render: (run) => (run.stats ? formatBytes(run.stats.mapBytes) : '–'),
+  };
   return [
     {
       key: 'probe',
       title: 'Probe',
-      width: 'minmax(190px, 1.4fr)',
+      width: 'minmax(170px, 1.4fr)',
       render: (run) => (
         <Group gap={8} wrap="nowrap">
           <OnlineDot online={runTone(run.state) === 'ok' && !run.endedAt} />
-          <Link to="/releases/$release" params={{ release: run.releaseId }} className="bf-link bf-cell" tabIndex={-1}>
-            {run.probe} {run.version}
-          </Link>
-          {run.kind === 'debug' && (
+          <RunLink run={run} toRun={showDevice} />
+          {run.kind === 'debug' && !showDevice && (
             <Link to="/debug/$run" params={{ run: run.id }} tabIndex={-1}>
               <Badge color="grape" style={{ cursor: 'pointer' }}>
                 debug
@@ -142,11 +161,11 @@ function runColumns(now: number, showDevice: boolean): Column<Run>[] {
       ),
     },
     ...(showDevice ? [device] : []),
-    { key: 'state', title: 'State', width: '105px', render: (run) => <RunStateBadge state={run.state} /> },
+    { key: 'state', title: 'State', width: '100px', render: (run) => <RunStateBadge state={run.state} /> },
     {
       key: 'cpu',
       title: <Tooltip label="Share of one CPU since it was attached">{<span>CPU</span>}</Tooltip>,
-      width: '85px',
+      width: '80px',
       right: true,
       render: (run) => cpuText(run, now),
     },
@@ -165,18 +184,12 @@ function runColumns(now: number, showDevice: boolean): Column<Run>[] {
       render: (run) => (run.stats ? formatCount(run.stats.eventsSeen) : '–'),
     },
     { key: 'drops', title: 'Drops', width: '80px', right: true, render: (run) => <DropsText run={run} /> },
-    {
-      key: 'maps',
-      title: 'Maps',
-      width: '80px',
-      right: true,
-      render: (run) => (run.stats ? formatBytes(run.stats.mapBytes) : '–'),
-    },
-    { key: 'hold', title: 'Hold', width: '70px', render: (run) => <HoldText run={run} /> },
+    ...(showDevice ? [] : [maps]),
+    { key: 'hold', title: 'Hold', width: '62px', render: (run) => <HoldText run={run} /> },
     {
       key: 'params',
       title: 'Parameters',
-      width: 'minmax(90px, 1fr)',
+      width: 'minmax(80px, 1fr)',
       render: (run) => (
         <span className="bf-mono bf-dim" title={paramsText(run.params)}>
           {printable(paramsText(run.params))}
@@ -186,7 +199,7 @@ function runColumns(now: number, showDevice: boolean): Column<Run>[] {
     {
       key: 'since',
       title: 'Since',
-      width: '110px',
+      width: '100px',
       render: (run) => <span className="bf-dim">{formatAgo(run.attachedAt ?? run.createdAt, now)}</span>,
     },
   ];

@@ -8,6 +8,7 @@ import { useState } from 'react';
 import { api } from '../../api/client.js';
 import { apiTokensQuery, enrolmentTokensQuery, meQuery } from '../../api/queries.js';
 import { useNow } from '../../ui/clock.js';
+import { ConfirmButton } from '../../ui/confirm-button.js';
 import { EmptyState, ErrorPanel } from '../../ui/feedback.js';
 import { formatAgo, formatTime, printable } from '../../ui/format.js';
 import { CopyIcon, PageTitle, Panel } from '../../ui/pieces.js';
@@ -194,15 +195,12 @@ function revokeColumn<T extends { id: string; name: string }>(revoke: (id: strin
     width: '90px',
     right: true,
     render: (token) => (
-      <Button
-        size="compact-xs"
-        variant="subtle"
-        color="red"
-        aria-label={`Revoke ${printable(token.name)}`}
-        onClick={() => revoke(token.id)}
-      >
-        Revoke
-      </Button>
+      <ConfirmButton
+        label="Revoke"
+        ariaLabel={`Revoke ${printable(token.name)}`}
+        question={`Whoever uses “${printable(token.name)}” is refused from now on.`}
+        onConfirm={() => revoke(token.id)}
+      />
     ),
   };
 }
