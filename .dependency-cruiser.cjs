@@ -1,6 +1,6 @@
 // The import edges of ARCHITECTURE.md. `allowed` would accept what nobody thought of, so every room is one `forbidden`
 // rule that names what it may import; everything else is an error.
-const room = (name, from, mayImport, builtins = true) => ({
+const room = (name, from, mayImport) => ({
   name,
   severity: 'error',
   from: { path: `^${from}/src/`, pathNot: ['\\.test\\.ts$', '/testing/'] },

@@ -21,7 +21,11 @@ export async function createHttpApplication(
   logger: LoggerService | false,
 ): Promise<NestFastifyApplication> {
   // A live listener never ends by itself, so closing ends it; it reads everything again when it is back.
-  const adapter = new FastifyAdapter({ bodyLimit: BODY_BYTES_MAX, requestTimeout: 120_000, forceCloseConnections: true });
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: 120_000,
+    forceCloseConnections: true,
+  });
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger });
   app.useGlobalPipes(contractValidation());
   app.useGlobalFilters(new ProblemFilter());
