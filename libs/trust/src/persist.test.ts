@@ -6,7 +6,9 @@ import { mintEnrolmentToken, parseEnrolmentToken, readFileBounded, TrustError, w
 
 describe('writeFileAtomic', () => {
   let folder: string;
-  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'bpfleet-trust-'))));
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'bpfleet-trust-'));
+  });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   it('replaces the content, keeps the one before, leaves no temporary file, and is private', () => {

@@ -11,7 +11,9 @@ const now = new Date('2026-06-01T00:00:00Z');
 
 describe('ServerKeys', () => {
   let dir: string;
-  beforeEach(() => (dir = mkdtempSync(join(tmpdir(), 'bpfleet-keys-'))));
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'bpfleet-keys-'));
+  });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   function request(...keyOptions: string[]): string {
