@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { listLinks, listPrograms } from '@bpfleet/node-libbpf';
@@ -158,7 +158,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     call(4_000_000, 100);
     await expect(agent.signal(signal)).resolves.toEqual({ code: 0, signal: null });
     expect(myPrograms()).toEqual([]);
-    expect(existsSync(`/sys/fs/bpf/bpfleet/${DEVICE}/${RUN}`)).toBe(false);
+    expect(existsSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toBe(false);
     await server.until(() => server.births.find(({ online }) => !online));
     expect(server.births.map(({ online, connection }) => ({ online, connection }))).toEqual([
       { online: true, connection: 1 },
@@ -170,6 +170,16 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     await server.until(() => received().length >= 100);
     expect(received()).toEqual(numbers(4_000_000, 100));
     expect(myPrograms()).toHaveLength(1);
+  });
+
+  it('stops as cleanly when nobody reads its log any more', async () => {
+    const agent = await setUp();
+    await agent.ready;
+    await desirePriority();
+    await server.untilState(RUN, 'ATTACHED');
+    agent.closeLog();
+    await expect(agent.signal('SIGTERM')).resolves.toEqual({ code: 0, signal: null });
+    expect(existsSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toBe(false);
   });
 
   it('leaves its runs pinned on SIGUSR2, and the next agent goes on', async () => {
@@ -191,11 +201,11 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     await server.desire([]);
     await server.untilState(RUN, 'REMOVED');
     expect(myPrograms()).toEqual([]);
-    expect(readdirSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toEqual([]);
+    expect(existsSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toBe(false);
     await agent.signal('SIGKILL');
     mkdirSync(`/sys/fs/bpf/bpfleet/${DEVICE}/r99999999/maps`, { recursive: true });
     await startAgent().ready;
-    expect(readdirSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toEqual([]);
+    expect(existsSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toBe(false);
   });
 
   it('refuses a desired state with a flipped byte, says so, and touches nothing', async () => {

@@ -11,6 +11,7 @@ import {
   type Reported,
   type UpTopic,
 } from '@bpfleet/wire';
+import { agentSettings, type AgentSettings } from './agent-settings.js';
 import { advanceLease, renewLease, type LeaseClock } from './core/lease.js';
 import { bestNowMs } from './core/trusted-time.js';
 import type { BootClock } from './kernel/boot-clock.js';
@@ -22,32 +23,13 @@ import { errorFacts, type Log } from './log.js';
 import { encodeReport, encodeReported } from './runs/report.js';
 import { Starter } from './runs/starter.js';
 import { Supervisor } from './runs/supervisor.js';
-import { Spool, spoolLimits, type SpoolLimits } from './store/spool.js';
+import { Spool } from './store/spool.js';
 import type { StateFolder } from './store/state-folder.js';
+import { readBatchTime } from './telemetry/batch-time.js';
 import { KernelSymbols } from './telemetry/kernel-symbols.js';
 import { Sampler } from './telemetry/sampler.js';
-import type { BatchTime } from './telemetry/sealer.js';
 import { Sender } from './telemetry/sender.js';
 import { TrustKeeper } from './trust/trust-keeper.js';
-import type { Backoff } from './core/backoff.js';
-
-export interface AgentSettings {
-  readonly drainIntervalMs: number;
-  readonly snapshotIntervalMs: number;
-  readonly reportIntervalMs: number;
-  readonly leaseSaveIntervalMs: number;
-  readonly spool: SpoolLimits;
-  readonly reconnect?: Backoff;
-  readonly syncAnswer?: Backoff;
-}
-
-export const agentSettings: AgentSettings = {
-  drainIntervalMs: 250,
-  snapshotIntervalMs: 5_000,
-  reportIntervalMs: 60_000,
-  leaseSaveIntervalMs: 600_000,
-  spool: spoolLimits,
-};
 
 export interface AgentOptions {
   readonly state: StateFolder;
@@ -125,7 +107,7 @@ export class Agent {
       spool: this.spool,
       symbols: new KernelSymbols(facts.userBits),
       bootId: clock.bootId,
-      time: () => this.batchTime(),
+      time: () => readBatchTime(clock, this.trust.time),
       monotonicMs,
       onStored: (batches) => this.sender.stored(batches),
       log,
@@ -140,8 +122,8 @@ export class Agent {
     this.supervisor.recover();
     this.supervisor.reconcile();
     this.every(TICK_MS, () => this.tick());
-    this.every(drainIntervalMs, () => void this.sampler.drain());
-    this.every(snapshotIntervalMs, () => void this.sampler.snapshot());
+    this.every(drainIntervalMs, () => this.sample(this.sampler.drain()));
+    this.every(snapshotIntervalMs, () => this.sample(this.sampler.snapshot()));
     this.every(reportIntervalMs, () => {
       this.supervisor.saveCounters();
       this.reportAll();
@@ -191,6 +173,10 @@ export class Agent {
       },
       starter,
     );
+  }
+
+  private sample(work: Promise<void>): void {
+    work.catch((error: unknown) => this.options.log('error', 'telemetry.failed', errorFacts(error)));
   }
 
   private every(ms: number, work: () => void): void {
@@ -377,21 +363,5 @@ export class Agent {
       for (const object of this.trust.objectsOf(digest)) blobs.add(object.digest);
     }
     this.options.state.documents.removeUnused(releases, blobs);
-  }
-
-  private batchTime(): BatchTime {
-    const { clock } = this.options;
-    const { boottimeNs, monotonicNs, realtimeNs } = clock.read();
-    const now = { bootId: clock.bootId, seconds: Number(boottimeNs) / 1e9 };
-    const { time } = this.trust;
-    const systemMs = Number(realtimeNs / 1_000_000n);
-    const bestMs = bestNowMs(time, systemMs, now);
-    return {
-      bootId: clock.bootId,
-      boottimeNs: boottimeNs.toString(),
-      monotonicNs: monotonicNs.toString(),
-      realtimeNs: (bestMs === systemMs ? realtimeNs : BigInt(Math.round(bestMs)) * 1_000_000n).toString(),
-      trusted: time?.heardAt.bootId === clock.bootId,
-    };
   }
 }

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import { Agent, agentSettings } from '../agent.js';
+import { Agent } from '../agent.js';
 import { BootClock } from '../kernel/boot-clock.js';
 import { collectFacts, kernelKey } from '../kernel/facts.js';
 import { noKernel } from '../kernel/no-kernel.js';
@@ -24,6 +24,8 @@ async function openKernel(useKernel: boolean, device: string, bootId: string): P
 
 /** Runs until a signal: SIGTERM and SIGINT detach everything, SIGUSR2 leaves it pinned for the next agent. */
 export async function run(options: RunOptions): Promise<void> {
+  // A reader of the log that goes away must not take the agent with it.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const log = jsonLog((line) => process.stderr.write(line));
   const state = new StateFolder(options.state);
   const clock = new BootClock();
@@ -37,7 +39,6 @@ export async function run(options: RunOptions): Promise<void> {
     facts,
     clock,
     log,
-    settings: agentSettings,
     onReady: () => process.stdout.write(`${JSON.stringify({ ready: true, device })}\n`),
   });
   const signal = nextSignal();

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 
 const MOUNT_POINT = '/sys/fs/bpf';
@@ -54,6 +54,11 @@ export class PinFolder {
   /** Unlinking a link's last pin detaches it, when nobody has it open. */
   remove(run: string): void {
     rmSync(join(this.base, run), { recursive: true, force: true });
+    try {
+      rmdirSync(this.base);
+    } catch {
+      // Other runs have theirs there, or there was nothing to begin with.
+    }
   }
 }
 

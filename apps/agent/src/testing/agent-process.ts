@@ -34,6 +34,12 @@ export class AgentProcess {
     return this.child.pid as number;
   }
 
+  /** As when the program that collected the log has died. */
+  closeLog(): void {
+    this.child.stdout?.destroy();
+    this.child.stderr?.destroy();
+  }
+
   log(): string {
     return this.lines.map((line) => JSON.stringify(line)).join('\n');
   }

@@ -1,4 +1,5 @@
-import { Agent, agentSettings, type AgentSettings } from '../agent.js';
+import { agentSettings, type AgentSettings } from '../agent-settings.js';
+import { Agent } from '../agent.js';
 import { BootClock } from '../kernel/boot-clock.js';
 import { collectFacts } from '../kernel/facts.js';
 import { noKernel } from '../kernel/no-kernel.js';
