@@ -51,14 +51,12 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
     'shows the device, online, and notices at once when it goes and comes back',
     async () => {
       await page.goto(`${stack.url}/devices/${device}`);
-      await page.getByText('online', { exact: true }).first().waitFor();
+      const dot = (name: string) => page.getByRole('img', { name, exact: true }).first();
+      await dot('online').waitFor();
       await stack.endPart('agent', 'SIGTERM');
-      await page
-        .getByText(/^offline/)
-        .first()
-        .waitFor();
+      await dot('offline').waitFor();
       await stack.startPart('agent');
-      await page.getByText('online', { exact: true }).first().waitFor();
+      await dot('online').waitFor();
     },
     LONG_MS,
   );
