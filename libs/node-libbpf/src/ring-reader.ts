@@ -78,7 +78,8 @@ export class RingReader {
     const operation = `commit ring ${this.name}`;
     const ring = this.#opened(operation);
     requireUint64(operation, 'position', position);
-    attempt('BPF_RING', operation, () => ring.commit(position));
+    const error = ring.commit(position);
+    if (error < 0) throw new LibbpfError('BPF_RING', operation, -error);
   }
 
   /** The last commit. */
