@@ -10,6 +10,8 @@
         "native/program.cc",
         "native/map.cc",
         "native/link.cc",
+        "native/attach.cc",
+        "native/tc.cc",
         "native/ring.cc",
         "native/system.cc"
       ],

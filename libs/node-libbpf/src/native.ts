@@ -17,7 +17,21 @@ export interface Native {
   openById(kind: 'program', id: number): NativeProgram | number;
   openById(kind: 'link', id: number): NativeLink | number;
   nextId(kind: NativeKind, id: number): number;
+  openPidfd(pid: number): NativeHandle | number;
   enableStats(): NativeHandle | number;
+  clsactCreate(ifindex: number, direction: string): number;
+  clsactDestroy(ifindex: number): number;
+  tcAttach(
+    ifindex: number,
+    direction: string,
+    programFd: number,
+    handle: number,
+    priority: number,
+    replace: boolean,
+  ): NativeFilter | number;
+  tcQuery(ifindex: number, direction: string, handle: number, priority: number): NativeFilter | number;
+  tcDetach(ifindex: number, direction: string, handle: number, priority: number): number;
+  tcFilterCount(ifindex: number, direction: string): number;
   probeTypes(of: 'program' | 'map'): Record<string, boolean>;
   possibleCpus(): number;
   libbpfVersion(): string;
@@ -29,7 +43,15 @@ export interface Native {
 export type NativeKind = 'map' | 'program' | 'link';
 
 export interface NativeHandle {
+  fd(): number;
+  read(target: Buffer): number;
   close(): void;
+}
+
+export interface NativeFilter {
+  handle: number;
+  priority: number;
+  programId: number;
 }
 
 export interface NativeProgramFacts {
@@ -52,7 +74,8 @@ export interface NativeMapFacts {
   pinPath?: string;
 }
 
-export interface NativeObject extends NativeHandle {
+export interface NativeObject {
+  close(): void;
   programs(): NativeProgramFacts[];
   maps(): NativeMapFacts[];
   setAutoload(program: number, autoload: boolean): number;
@@ -65,7 +88,22 @@ export interface NativeObject extends NativeHandle {
   load(logLevel: number, logBytesMax: number): { error: number; log: string; logs: Record<string, string> };
   openProgram(program: number): NativeProgram | number;
   openMap(map: number): NativeMap | number;
+  setAttachTarget(program: number, targetFd: number, functionName: string): number;
   attach(program: number): NativeLink | number;
+  attachKprobe(program: number, functionName: string, offset: bigint, onReturn: boolean): NativeLink | number;
+  attachKprobeMulti(program: number, functions: string | string[], onReturn: boolean): NativeLink | number;
+  attachUprobe(
+    program: number,
+    path: string,
+    functionName: string | undefined,
+    offset: bigint,
+    pid: number,
+    onReturn: boolean,
+  ): NativeLink | number;
+  attachUsdt(program: number, path: string, provider: string, name: string, pid: number): NativeLink | number;
+  attachTracepoint(program: number, category: string | undefined, name: string): NativeLink | number;
+  attachIterator(program: number, mapFd: number): NativeLink | number;
+  attachStructOps(map: number): NativeLink | number;
 }
 
 export interface ProgramInfo {
@@ -88,7 +126,8 @@ export interface ProgramInfo {
   loadedAtBoottimeNs: bigint;
 }
 
-export interface NativeProgram extends NativeHandle {
+export interface NativeProgram {
+  close(): void;
   fd(): number;
   info(): ProgramInfo | number;
   pin(path: string): number;
@@ -99,6 +138,8 @@ export interface NativeProgram extends NativeHandle {
     dataOutBytes: number,
   ): { returnValue: number; durationNs: number; data?: Buffer } | number;
   attachInterface(ifindex: number, attachType: number, flags: number): NativeLink | number;
+  attachSockmap(mapFd: number, attachType: number): NativeLink | number;
+  attachNetfilter(protocolFamily: number, hook: number, priority: number, defragment: boolean): NativeLink | number;
   attachPath(path: string, attachType: number): NativeLink | number;
   attachPerfEvent(
     type: number,
@@ -124,7 +165,8 @@ export interface MapInfo {
   valueBufferBytes: number;
 }
 
-export interface NativeMap extends NativeHandle {
+export interface NativeMap {
+  close(): void;
   fd(): number;
   info(): MapInfo;
   lookup(key: Buffer, value: Buffer): number;
@@ -142,16 +184,19 @@ export interface LinkInfo {
   programId: number;
 }
 
-export interface NativeLink extends NativeHandle {
+export interface NativeLink {
+  close(): void;
   info(): LinkInfo | number;
   pin(path: string): number;
   setPinned(pinned: boolean): void;
-  update(programFd: number): number;
+  update(programFd: number, replacesFd: number | undefined): number;
   detach(): number;
   readIterator(bytesMax: number): Buffer | number;
+  openIterator(): NativeHandle | number;
 }
 
-export interface NativeRing extends NativeHandle {
+export interface NativeRing {
+  close(): void;
   open(mapFd: number): number;
   dataBytes(): number;
   drain(target: Buffer, result: BigUint64Array): number;

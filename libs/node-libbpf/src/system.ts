@@ -70,7 +70,7 @@ export function listMaps(): MapInfo[] {
   return listAll('map', (id) => read(native.openById('map', id)));
 }
 
-function read<Info>(handle: (NativeHandle & { info(): Info | number }) | number): Info | number {
+function read<Info>(handle: { info(): Info | number; close(): void } | number): Info | number {
   if (typeof handle === 'number') return handle;
   const info = handle.info();
   handle.close();
