@@ -13,6 +13,8 @@
         "native/attach.cc",
         "native/tc.cc",
         "native/ring.cc",
+        "native/user_ring.cc",
+        "native/perf.cc",
         "native/system.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

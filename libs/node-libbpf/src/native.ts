@@ -9,7 +9,19 @@ export interface Native {
     name: string | undefined,
     btfCustomPath: string | undefined,
   ): NativeObject | number;
+  createMap(
+    type: string,
+    name: string,
+    keyBytes: number,
+    valueBytes: number,
+    maxEntries: number,
+    flags: number,
+    extra: number,
+    innerMapFd: number,
+  ): NativeMap | number;
   NativeRing: new () => NativeRing;
+  NativePerf: new () => NativePerf;
+  NativeUserRing: new () => NativeUserRing;
   openPinned(path: string, kind: 'map'): NativeMap | number;
   openPinned(path: string, kind: 'program'): NativeProgram | number;
   openPinned(path: string, kind: 'link'): NativeLink | number;
@@ -174,6 +186,17 @@ export interface NativeMap {
   delete(key: Buffer): number;
   nextKey(key: Buffer | undefined, next: Buffer): number;
   readAll(keys: Buffer, values: Buffer): { count: number; ended: boolean } | number;
+  readChunk(
+    keys: Buffer,
+    values: Buffer,
+    token: Buffer,
+    walk: number,
+  ): { count: number; ended: boolean; walk: number } | number;
+  updateBatch(keys: Buffer, values: Buffer, flags: number): { count: number; error: number };
+  deleteBatch(keys: Buffer): { count: number; error: number };
+  lookupAndDelete(key: Buffer, value: Buffer): number;
+  freeze(): number;
+  mmap(): Buffer | number;
   pin(path: string): number;
 }
 
@@ -203,6 +226,19 @@ export interface NativeRing {
   commit(position: bigint): number;
   consumerPosition(): bigint;
   producerPosition(): bigint;
+}
+
+export interface NativePerf {
+  close(): void;
+  open(mapFd: number, dataBytesPerCpu: number): number;
+  drain(target: Buffer, result: BigUint64Array): number;
+  commit(position: bigint): number;
+}
+
+export interface NativeUserRing {
+  close(): void;
+  open(mapFd: number): number;
+  write(record: Buffer): number;
 }
 
 function load(): Native {
