@@ -1,5 +1,7 @@
 export { LibbpfError, VerifierError } from './errors.js';
 export type { LibbpfErrorCode } from './errors.js';
+export { parseVerifierLog } from './verifier-log.js';
+export type { SourceLine, VerifierRefusal } from './verifier-log.js';
 export { errnoName } from './errno.js';
 export { MapSpec, ObjectSpec, openObject, ProgramSpec } from './object-spec.js';
 export type { AttachTarget, OpenOptions } from './object-spec.js';

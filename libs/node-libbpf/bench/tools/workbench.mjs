@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -12,9 +12,9 @@ export class Workbench {
   #pins = mkdtempPins();
   #children = [];
 
-  /** The bytes of NAME.bpf.c, compiled. */
+  /** The bytes of NAME.bpf.c, compiled; NAME is relative to this package's bench folder. */
   compileBpf(name) {
-    const object = join(this.#folder, `${name}.bpf.o`);
+    const object = join(this.#folder, `${basename(name)}.bpf.o`);
     const triplet = execFileSync('cc', ['-dumpmachine'], { encoding: 'utf8' }).trim();
     const headers = ['-I', `/usr/include/${triplet}`];
     execFileSync('clang', ['-target', 'bpf', '-O2', '-g', ...headers, '-c', source(`${name}.bpf.c`), '-o', object]);

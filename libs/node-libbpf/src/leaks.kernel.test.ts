@@ -1,0 +1,47 @@
+import { expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { FixtureCompiler } from '../fixtures/compile.js';
+import { droppedHandles, openObject, RingReader } from './index.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const rounds = 1_000;
+const warmUpRounds = 100;
+// An object that stayed behind each round (its ELF, its BTF, its mappings) would be more than 8 MB.
+const growthBytesMax = 4 << 20;
+
+/** Anonymous memory: pages of files come and go with the page cache. */
+function anonymousBytes(): number {
+  collectGarbage();
+  return Number(/^RssAnon:\s*(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
+}
+
+// The longer run, 10,000 rounds, is `npm run bench -- leaks`.
+describeWithKernel('leaks', ['root', 'bpf', 'clang'], () => {
+  it(`keeps descriptors and memory flat over ${rounds} rounds of open, load, attach and close`, async () => {
+    const compiler = new FixtureCompiler();
+    const bytes = compiler.compile('leaks');
+    compiler.close();
+    const run = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        const object = openObject(bytes).load();
+        const link = object.program('on_sys_enter').attach();
+        new RingReader(object.map('records')).close();
+        link.close();
+        object.close();
+        // Finalizers run between turns of the event loop.
+        if (i % 50 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+    };
+    const openFds = () => readdirSync('/proc/self/fd').length;
+    await run(warmUpRounds);
+    const before = { fds: openFds(), bytes: anonymousBytes(), dropped: droppedHandles() };
+    await run(rounds);
+    expect([openFds(), droppedHandles()]).toEqual([before.fds, before.dropped]);
+    expect(anonymousBytes() - before.bytes).toBeLessThan(growthBytesMax);
+  });
+});
