@@ -125,6 +125,19 @@ describe('checkManifest', () => {
       'metrics[0].labels.command',
       'The key has no member `command`; it has comm, protocol, port and saddr.',
     ],
+    [
+      ', saddr: ipv4, port: port }',
+      ' }',
+      'metrics[0].labels',
+      'Entries that differ only in port and saddr would look alike: give each a label, or take them out of the key.',
+    ],
+    [
+      ', labels: { syscall: syscall }',
+      '',
+      'metrics[2].labels',
+      'Map `calls` has up to 8 entries that would look alike: give its key a label.',
+    ],
+    ['labels: { pid: unsigned, comm', 'labels: { comm', 'profiles[0].labels', 'Entries that differ only in pid'],
     ['saddr: ipv4, port', 'saddr: ipv6, port', 'metrics[0].labels.saddr', 'an address of IPv6 has 16 bytes'],
     [
       '{ syscall: syscall }',
