@@ -43,6 +43,10 @@ export type {
 } from './core/resolve.js';
 export type { Accessor, AccessSpec } from './core/spec.js';
 export type { SpecValue } from './core/value.js';
+export { findReadMismatches } from './core/read-sizes.js';
+export type { ReadMismatch, ReadMismatchKind } from './core/read-sizes.js';
+export { tailorBtf } from './core/tailor.js';
+export { writeBtf } from './types/write.js';
 export { patchInstructions } from './core/patch.js';
 export type { PatchedProgram, PatchRefusal, PatchResult } from './core/patch.js';
 export type { ArrayElement, Column, ColumnKind } from './layout/column.js';

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { compileBpf } from '../../test/compile-bpf.js';
 import { everyRelocation } from '../../test/core-objects.js';
 import { FOREIGN_KERNELS, HAS_OWN_BTF, kernelBtf } from '../../test/kernels.js';
 import { HAS_LIBBPF, Libbpf } from '../../test/libbpf.js';
@@ -9,6 +10,7 @@ import { parseBtf } from '../types/parse.js';
 import { InstructionView } from './instruction.js';
 import { patchInstructions } from './patch.js';
 import { resolveCoreRelocations } from './resolve.js';
+import { tailorBtf } from './tailor.js';
 
 const able = HAS_LIBBPF && HAS_OWN_BTF;
 const OWN = '/sys/kernel/btf/vmlinux';
@@ -45,18 +47,51 @@ function comparable(code: Uint8Array, reference: Uint8Array): string[] {
         btf = kernelBtf(kernel);
       });
 
-      it.each(['every_relocation', ...PROBE_NAMES])('gives %s the same instructions', (name) => {
-        const bytes = objects.get(name) as Uint8Array;
+      it.each(['every_relocation', ...PROBE_NAMES])(
+        'gives %s the same instructions, by the tailored BTF too',
+        (name) => {
+          const bytes = objects.get(name) as Uint8Array;
+          const object = readObject(bytes);
+          const target = parseBtf(btf);
+          const tailored = tailorBtf(object, target);
+          for (const [theirs, ours] of [
+            [libbpf.prepare(bytes, btf), resolveCoreRelocations(object, target)],
+            [libbpf.prepare(bytes, tailored), resolveCoreRelocations(object, parseBtf(tailored))],
+          ] as const) {
+            const patched = patchInstructions(object, ours);
+            expect([patched.refusals.map(({ reason }) => reason), theirs.refusal]).toEqual([[], undefined]);
+            expect(patched.programs.map((program) => program.name)).toEqual([...theirs.programs.keys()]);
+            for (const { name: program, instructions } of patched.programs) {
+              const reference = theirs.programs.get(program) as Uint8Array;
+              expect([program, comparable(instructions, reference)]).toEqual([
+                program,
+                comparable(reference, reference),
+              ]);
+            }
+          }
+        },
+      );
+
+      it('refuses the objects that libbpf refuses', () => {
+        const source = `struct pid { long level[40]; } __attribute__((preserve_access_index));
+SEC("raw_tp/x") int p(struct pid *p) { return p->level[39]; }`;
+        const bytes = compileBpf(source);
         const object = readObject(bytes);
-        const theirs = libbpf.prepare(bytes, btf);
-        const ours = patchInstructions(object, resolveCoreRelocations(object, parseBtf(btf)));
-        expect([ours.refusals.map(({ reason }) => reason), theirs.refusal]).toEqual([[], undefined]);
-        expect(ours.programs.map((program) => program.name)).toEqual([...theirs.programs.keys()]);
-        for (const { name: program, instructions } of ours.programs) {
-          const reference = theirs.programs.get(program) as Uint8Array;
-          expect([program, comparable(instructions, reference)]).toEqual([program, comparable(reference, reference)]);
-        }
+        // An offset that is not what the object's own types say: as if the compiler had been wrong.
+        const spoilt = bytes.slice();
+        const code = spoilt.subarray(indexOfCode(spoilt, object.code.partsOf('p')?.[0]?.bytes as Uint8Array));
+        new InstructionView(code, true).setOffset(0, 3);
+        const patched = patchInstructions(
+          readObject(spoilt),
+          resolveCoreRelocations(readObject(spoilt), parseBtf(btf)),
+        );
+        const agrees = libbpf.prepare(spoilt, btf).refusal !== undefined;
+        expect(patched.refusals.length > 0).toBe(agrees);
       });
     });
   },
 );
+
+function indexOfCode(bytes: Uint8Array, code: Uint8Array): number {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(Buffer.from(code));
+}

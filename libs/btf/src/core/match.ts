@@ -44,11 +44,37 @@ function matchEnumerator(local: AccessSpec, target: Btf, targetId: number): Matc
   return { spec: { btf: target, rootTypeId: targetId, accessors, offsetBits: 0 } };
 }
 
-interface FoundMember {
-  readonly holder: CompositeType;
-  readonly index: number;
+/** A member that was found by name, through anonymous structs and unions. */
+export interface FoundMember {
+  /** The way to it, the composite that has it last. */
+  readonly via: readonly { readonly holder: CompositeType; readonly index: number }[];
+  /** From the beginning of the composite that was asked. */
   readonly offsetBits: number;
-  readonly steps: number;
+}
+
+/**
+ * Finds a member in the order of declaration.
+ * @throws SpecError when composites are nested too deeply
+ */
+export function findMember(
+  btf: Btf,
+  typeId: number,
+  name: string,
+  stepsLeft = SPEC_STEPS_MAX,
+): FoundMember | undefined {
+  const holder = btf.resolve(typeId);
+  if (holder.kind !== 'struct' && holder.kind !== 'union') return undefined;
+  if (stepsLeft <= 0 && holder.members.length > 0) {
+    throw new SpecError(`a path through the target has more than ${SPEC_STEPS_MAX} steps`);
+  }
+  for (const [index, member] of holder.members.entries()) {
+    if (member.name === name) return { via: [{ holder, index }], offsetBits: member.offsetBits };
+    if (member.name !== '') continue;
+    const inner = findMember(btf, member.typeId, name, stepsLeft - 1);
+    if (inner === undefined) continue;
+    return { via: [{ holder, index }, ...inner.via], offsetBits: inner.offsetBits + member.offsetBits };
+  }
+  return undefined;
 }
 
 class FieldMatch {
@@ -79,36 +105,19 @@ class FieldMatch {
     const type = this.target.resolve(this.#typeId);
     const composite = this.local.btf.typeById(accessor.typeId) as CompositeType;
     const localMember = composite.members[accessor.index];
-    const found = this.#find(type.id, accessor.name ?? '', SPEC_STEPS_MAX - this.#steps);
-    const member = found?.holder.members[found.index];
-    if (found === undefined || member === undefined || localMember === undefined) {
+    const found = findMember(this.target, type.id, accessor.name ?? '', SPEC_STEPS_MAX - this.#steps);
+    const last = found?.via.at(-1);
+    const member = last?.holder.members[last.index];
+    if (found === undefined || last === undefined || member === undefined || localMember === undefined) {
       return { at, why: 'no_member', typeId: type.id };
     }
     if (!fieldsCompatible(this.local.btf, localMember.typeId, this.target, member.typeId)) {
       return { at, why: 'incompatible', typeId: type.id, found: member.typeId };
     }
-    this.#accessors.push({ typeId: found.holder.id, index: found.index, name: member.name });
+    this.#accessors.push({ typeId: last.holder.id, index: last.index, name: member.name });
     this.#offsetBits += found.offsetBits;
-    this.#steps += found.steps;
+    this.#steps += found.via.length;
     this.#typeId = member.typeId;
-    return undefined;
-  }
-
-  /** Looks through anonymous structs and unions, in the order of declaration. */
-  #find(typeId: number, name: string, stepsLeft: number): FoundMember | undefined {
-    const type = this.target.resolve(typeId);
-    if (type.kind !== 'struct' && type.kind !== 'union') return undefined;
-    if (stepsLeft <= 0 && type.members.length > 0) {
-      throw new SpecError(`a path through the target has more than ${SPEC_STEPS_MAX} steps`);
-    }
-    for (const [index, member] of type.members.entries()) {
-      if (member.name === name) return { holder: type, index, offsetBits: member.offsetBits, steps: 1 };
-      if (member.name !== '') continue;
-      const inner = this.#find(member.typeId, name, stepsLeft - 1);
-      if (inner !== undefined) {
-        return { ...inner, offsetBits: inner.offsetBits + member.offsetBits, steps: inner.steps + 1 };
-      }
-    }
     return undefined;
   }
 

@@ -135,8 +135,23 @@ export class Btf {
   }
 
   get pointerBytes(): 4 | 8 {
-    this.#pointerBytes ??= this.base?.pointerBytes ?? this.#findPointerBytes();
+    this.#pointerBytes ??= this.longType()?.bytes === 4 ? 4 : 8;
     return this.#pointerBytes;
+  }
+
+  /** The first type that compilers call `long`, signed or not: it is among the first of a kernel. */
+  longType(): TypeOfKind<'int'> | undefined {
+    if (this.base !== undefined) return this.base.longType();
+    const { offsets, view, littleEndian, firstId } = this.#raw;
+    for (let index = 0; index < offsets.length; index += 1) {
+      const at = offsets[index] as number;
+      const kind = BTF_KINDS[(view.getUint32(at + 4, littleEndian) >>> 24) & 0x1f];
+      const bytes = view.getUint32(at + 8, littleEndian);
+      if (kind !== 'int' || (bytes !== 4 && bytes !== 8)) continue;
+      if (!LONG_NAMES.has(this.#raw.stringAt(view.getUint32(at, littleEndian)))) continue;
+      return this.typeById(firstId + index) as TypeOfKind<'int'>;
+    }
+    return undefined;
   }
 
   /** The C declaration of one type, nested anonymous types inside it, as `bpftool btf dump format c` would print it. */
@@ -159,18 +174,6 @@ export class Btf {
       default:
         throw new BtfError('BTF_LAYOUT', `type ${type.id} (${type.kind} ${type.name}) has no size`);
     }
-  }
-
-  /** `long` is among the first types of a kernel, so this is short without any index. */
-  #findPointerBytes(): 4 | 8 {
-    const { offsets, view, littleEndian } = this.#raw;
-    for (const at of offsets) {
-      const kind = BTF_KINDS[(view.getUint32(at + 4, littleEndian) >>> 24) & 0x1f];
-      const bytes = view.getUint32(at + 8, littleEndian);
-      if (kind !== 'int' || (bytes !== 4 && bytes !== 8)) continue;
-      if (LONG_NAMES.has(this.#raw.stringAt(view.getUint32(at, littleEndian)))) return bytes;
-    }
-    return 8;
   }
 }
 
