@@ -46,6 +46,7 @@ export type { SpecValue } from './core/value.js';
 export { findReadMismatches } from './core/read-sizes.js';
 export type { ReadMismatch, ReadMismatchKind } from './core/read-sizes.js';
 export { tailorBtf } from './core/tailor.js';
+export type { HeaderOptions } from './types/print-header.js';
 export { writeBtf } from './types/write.js';
 export { patchInstructions } from './core/patch.js';
 export type { PatchedProgram, PatchRefusal, PatchResult } from './core/patch.js';

@@ -23,7 +23,7 @@ export function explainNoType(local: AccessSpec, target: Btf): string {
   const name = essentialName(type.name);
   for (const kind of ['struct', 'union', 'enum', 'enum64', 'typedef', 'fwd'] as const) {
     if (kind === type.kind || target.idsByName(kind, name).length === 0) continue;
-    const there = kind === 'fwd' ? 'only a forward declaration' : `a ${kind}`;
+    const there = kind === 'fwd' ? 'only a forward declaration' : `${kind.startsWith('e') ? 'an' : 'a'} ${kind}`;
     return `this kernel has \`${name}\` as ${there}, and the program expects a ${type.kind}`;
   }
   return `there is no type \`${typeName(local.btf, local.rootTypeId)}\` in this kernel`;

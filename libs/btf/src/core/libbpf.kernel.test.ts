@@ -6,6 +6,7 @@ import { FOREIGN_KERNELS, HAS_OWN_BTF, kernelBtf } from '../../test/kernels.js';
 import { HAS_LIBBPF, Libbpf } from '../../test/libbpf.js';
 import { compileProbes, PROBE_NAMES } from '../../test/probes.js';
 import { readObject } from '../object/object.js';
+import type { Btf } from '../types/btf.js';
 import { parseBtf } from '../types/parse.js';
 import { InstructionView } from './instruction.js';
 import { patchInstructions } from './patch.js';
@@ -52,7 +53,6 @@ function comparable(code: Uint8Array, reference: Uint8Array): string[] {
         (name) => {
           const bytes = objects.get(name) as Uint8Array;
           const object = readObject(bytes);
-          const target = parseBtf(btf);
           const tailored = tailorBtf(object, target);
           for (const [theirs, ours] of [
             [libbpf.prepare(bytes, btf), resolveCoreRelocations(object, target)],
@@ -81,10 +81,7 @@ SEC("raw_tp/x") int p(struct pid *p) { return p->level[39]; }`;
         const spoilt = bytes.slice();
         const code = spoilt.subarray(indexOfCode(spoilt, object.code.partsOf('p')?.[0]?.bytes as Uint8Array));
         new InstructionView(code, true).setOffset(0, 3);
-        const patched = patchInstructions(
-          readObject(spoilt),
-          resolveCoreRelocations(readObject(spoilt), parseBtf(btf)),
-        );
+        const patched = patchInstructions(readObject(spoilt), resolveCoreRelocations(readObject(spoilt), target));
         const agrees = libbpf.prepare(spoilt, btf).refusal !== undefined;
         expect(patched.refusals.length > 0).toBe(agrees);
       });

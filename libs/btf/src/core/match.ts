@@ -7,6 +7,9 @@ import type { Accessor, AccessSpec } from './spec.js';
 import { enumValues, isEnumKind, isFieldKind, isFlexibleArray, SPEC_STEPS_MAX, SpecError } from './spec.js';
 import { typesMatch } from './types-match.js';
 
+/** Members looked at for one name: unnamed structs could double at every level. */
+const MEMBERS_LOOKED_MAX = 100_000;
+
 /** Where the same path cannot be walked any further; `at` is the number of the accessor. */
 export interface Mismatch {
   readonly at: number;
@@ -60,21 +63,37 @@ export function findMember(
   btf: Btf,
   typeId: number,
   name: string,
-  stepsLeft = SPEC_STEPS_MAX,
+  stepsLeft: number = SPEC_STEPS_MAX,
 ): FoundMember | undefined {
-  const holder = btf.resolve(typeId);
-  if (holder.kind !== 'struct' && holder.kind !== 'union') return undefined;
-  if (stepsLeft <= 0 && holder.members.length > 0) {
-    throw new SpecError(`a path through the target has more than ${SPEC_STEPS_MAX} steps`);
+  return new MemberSearch(btf, name).in(typeId, stepsLeft);
+}
+
+class MemberSearch {
+  #looked = 0;
+
+  constructor(
+    readonly btf: Btf,
+    readonly name: string,
+  ) {}
+
+  in(typeId: number, stepsLeft: number): FoundMember | undefined {
+    const holder = this.btf.resolve(typeId);
+    if (holder.kind !== 'struct' && holder.kind !== 'union') return undefined;
+    if (stepsLeft <= 0 && holder.members.length > 0) {
+      throw new SpecError(`a path through the target has more than ${SPEC_STEPS_MAX} steps`);
+    }
+    for (const [index, member] of holder.members.entries()) {
+      this.#looked += 1;
+      if (this.#looked > MEMBERS_LOOKED_MAX)
+        throw new SpecError(`a struct has more than ${MEMBERS_LOOKED_MAX} members`);
+      if (member.name === this.name) return { via: [{ holder, index }], offsetBits: member.offsetBits };
+      if (member.name !== '') continue;
+      const inner = this.in(member.typeId, stepsLeft - 1);
+      if (inner === undefined) continue;
+      return { via: [{ holder, index }, ...inner.via], offsetBits: inner.offsetBits + member.offsetBits };
+    }
+    return undefined;
   }
-  for (const [index, member] of holder.members.entries()) {
-    if (member.name === name) return { via: [{ holder, index }], offsetBits: member.offsetBits };
-    if (member.name !== '') continue;
-    const inner = findMember(btf, member.typeId, name, stepsLeft - 1);
-    if (inner === undefined) continue;
-    return { via: [{ holder, index }, ...inner.via], offsetBits: inner.offsetBits + member.offsetBits };
-  }
-  return undefined;
 }
 
 class FieldMatch {

@@ -1,4 +1,6 @@
 import { BtfError } from '../error.js';
+import type { HeaderOptions } from './print-header.js';
+import { printHeader } from './print-header.js';
 import { printType } from './print.js';
 import { decodeRecord } from './record.js';
 import type { RawBtf } from './record.js';
@@ -157,6 +159,14 @@ export class Btf {
   /** The C declaration of one type, nested anonymous types inside it, as `bpftool btf dump format c` would print it. */
   printC(id: number): string {
     return printType(this, id);
+  }
+
+  /**
+   * All types as one header that compiles, as `bpftool btf dump format c` would print it.
+   * @throws BtfError BTF_LAYOUT for types that contain themselves, BTF_LIMIT
+   */
+  printHeader(options: HeaderOptions = {}): string {
+    return printHeader(this, options);
   }
 
   #scalarSize(type: BtfType): number {
