@@ -13,7 +13,7 @@ const TAG = /^(struct|union) ([A-Za-z_]\w*) \{$/gm;
  * Compiles a header with clang, and reads back from the compiler's own BTF how every struct and union was laid out: by
  * `struct name`, its bytes and the members with their bits.
  */
-export function compiledLayouts(header: string): Map<string, string> {
+export function compiledLayouts(header: string): Map<string, Set<string>> {
   const folder = mkdtempSync(join(tmpdir(), 'bpfleet-header-'));
   try {
     const names = [...header.matchAll(TAG)].map(([, kind, name]) => `${kind} ${name}`);
@@ -35,13 +35,14 @@ export function checkSyntax(header: string): void {
   execFileSync('clang', options, { input: header, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/** The first type of each name: later ones of a kernel are renamed in a header. */
-export function layoutsOf(btf: Btf): Map<string, string> {
-  const layouts = new Map<string, string>();
+/** Every layout that types of one name have; flavours, as a header makes them for several of one name, count as that name. */
+export function layoutsOf(btf: Btf): Map<string, Set<string>> {
+  const layouts = new Map<string, Set<string>>();
   for (const type of btf.types()) {
     if ((type.kind !== 'struct' && type.kind !== 'union') || type.name === '') continue;
-    const key = `${type.kind} ${type.name}`;
-    if (!layouts.has(key)) layouts.set(key, `${type.bytes}: ${membersOf(btf, type, 0).join(' ')}`);
+    const key = `${type.kind} ${type.name.replace(/___\d+$/, '')}`;
+    const known = layouts.get(key) ?? new Set();
+    layouts.set(key, known.add(`${type.bytes}: ${membersOf(btf, type, 0).join(' ')}`));
   }
   return layouts;
 }

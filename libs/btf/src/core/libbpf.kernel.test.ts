@@ -44,8 +44,10 @@ function comparable(code: Uint8Array, reference: Uint8Array): string[] {
 
     describe.each(['host', ...FOREIGN_KERNELS])('against the types of %s', (kernel) => {
       let btf: Uint8Array;
+      let target: Btf;
       beforeAll(() => {
         btf = kernelBtf(kernel);
+        target = parseBtf(btf);
       });
 
       it.each(['every_relocation', ...PROBE_NAMES])(

@@ -14,11 +14,10 @@ describe('printHeader', () => {
     const btf = parseBtf(kernelBtf(kernel));
     const expected = layoutsOf(btf);
     const compiled = compiledLayouts(btf.printHeader({ preserveAccessIndex: true }));
-    // Where an enum has the name already, the struct is a flavour of it.
-    const wrong = [...expected].filter(
-      ([name, layout]) => (compiled.get(name) ?? compiled.get(`${name}___2`)) !== layout,
+    const wrong = [...expected].flatMap(([name, layouts]) =>
+      [...layouts].filter((layout) => compiled.get(name)?.has(layout) !== true).map((layout) => ({ name, layout })),
     );
-    expect(wrong.map(([name, layout]) => ({ name, layout, compiled: compiled.get(name) }))).toEqual([]);
+    expect(wrong).toEqual([]);
     expect(expected.size).toBeGreaterThan(5000);
   });
 
