@@ -23,9 +23,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const { values } = parseArgs({ options: { out: { type: 'string' } } });
 const out = values.out ?? join(root, '.cache', `libbpf-${VERSION}`);
 
-if (existsSync(join(out, 'libbpf.a'))) {
-  console.log(`libbpf ${VERSION} is there: ${out}`);
-} else {
+if (!existsSync(join(out, 'libbpf.a'))) {
   const work = mkdtempSync(join(tmpdir(), 'bpfleet-libbpf-'));
   try {
     build(download(work), work);
