@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { missingRequirements } from './requirements.mjs';
+import { findProgram, missingRequirements } from './requirements.mjs';
 import { Refusal, runScript, say, seconds } from './say.mjs';
 
 export const repositoryDir = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -106,11 +106,25 @@ function installNpmPackages() {
   say(`npm packages installed in ${seconds(started)}`);
 }
 
+const REFERENCE_TIMEOUT_MS = 240_000;
+
+/**
+ * A newer libbpf than the distribution's, for the one test that compares our CO-RE resolution with it. Where it cannot be had
+ * (no apt, no network) that test is skipped, and says what it needs.
+ */
+function buildReferenceLibbpf() {
+  if (!findProgram('apt-get')) return;
+  const script = join(repositoryDir, 'libs/btf/scripts/fetch-libbpf.mjs');
+  const { status } = spawnSync(process.execPath, [script], { stdio: ['ignore', 2, 2], timeout: REFERENCE_TIMEOUT_MS });
+  if (status !== 0) say('the libbpf to compare with could not be fetched; the comparison will be skipped');
+}
+
 /** @param {{ tests?: boolean }} [options] `tests`: also what only tests need. */
 export function bootstrap({ tests = false } = {}) {
   checkPlatform();
   installPackages({ tests });
   installNpmPackages();
+  if (tests) buildReferenceLibbpf();
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

@@ -5,7 +5,8 @@
  *   numRuntimeErrorTestSuites: number, testResults: Suite[] }} JestResult
  */
 
-const REASON = /\[needs ([^\]]+)\]/;
+// A suite and the test inside of it may each name a need; the innermost is the one that was missing.
+const REASON = /\[needs ([^\]]+)\]/g;
 
 /** @param {JestResult} result */
 export function skippedTests(result) {
@@ -14,7 +15,7 @@ export function skippedTests(result) {
     .filter((test) => test.status === 'pending' || test.status === 'todo' || test.status === 'disabled');
   return skipped.map((test) => ({
     name: test.fullName.replace(REASON, '').replace(/\s+/g, ' ').trim(),
-    needs: REASON.exec(test.fullName)?.[1],
+    needs: [...test.fullName.matchAll(REASON)].at(-1)?.[1],
   }));
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ContractServer, Refusal } from './testing/contract-server.js';
@@ -170,6 +170,15 @@ describe('devices add', () => {
 });
 
 describe('publish', () => {
+  it('does not read what is no file and may have no end', async () => {
+    await writeFile(join(home, 'probe.yaml'), 'name: trace_exec\n');
+    await symlink('/dev/zero', join(home, 'trace_exec.bpf.c'));
+    const result = await cli('publish', home);
+    expect(result.exitCode).toBe(2);
+    expect(result.stderr).toContain('trace_exec.bpf.c is not a regular file [PROBE_FOLDER]');
+    expect(server.callsOf('publish')).toEqual([]);
+  });
+
   const fill = async (files: Record<string, string>) => {
     for (const [name, text] of Object.entries(files)) await writeFile(join(home, name), text);
   };

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { describeWithKernel, startMosquitto, type Mosquitto } from '@bpfleet/testkit';
+import { describeWithKernel } from '@bpfleet/testkit';
+import { startDeployedMosquitto, type DeployedMosquitto } from './deployed-mosquitto.js';
 import { until } from './process.js';
 import { repositoryDir, Stack, type ForeignBroker } from './stack.js';
 
@@ -11,15 +11,14 @@ const brokerFilesMain = join(repositoryDir, 'apps/server/dist/broker/broker-file
 
 describeWithKernel('the same agent and server on Debian’s Mosquitto', ['bpf', 'tracefs', 'mosquitto'], () => {
   let stack: Stack;
-  let mosquitto: Mosquitto | undefined;
+  let mosquitto: DeployedMosquitto | undefined;
 
-  /** As deploy/mosquitto does it: the server makes the broker's certificate, Mosquitto forces identity from the client's. */
+  /** As docker-compose.yml does it: the server makes the broker's certificate, Mosquitto runs on the files of deploy/mosquitto. */
   async function startBroker(dataDir: string): Promise<ForeignBroker> {
     const folder = join(dataDir, 'broker-files');
     const env = { PATH: process.env.PATH, BPFLEET_DATA_DIR: dataDir };
     execFileSync(process.execPath, [brokerFilesMain, folder], { env });
-    const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
-    mosquitto = await startMosquitto({ ca: read('ca.pem'), cert: read('broker.pem'), key: read('broker.key') });
+    mosquitto = await startDeployedMosquitto(folder);
     return {
       serverUrl: `mqtts://127.0.0.1:${mosquitto.serverPort}`,
       deviceUrl: `mqtts://127.0.0.1:${mosquitto.port}`,

@@ -116,6 +116,23 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
     LONG_MS,
   );
 
+  it(
+    'changes the password, and asks for the new one',
+    async () => {
+      const next = 'a quite different password';
+      await page.goto(`${stack.url}/settings`);
+      await page.getByTestId('password-current').fill(Stack.password);
+      await page.getByTestId('password-next').fill(next);
+      await page.getByTestId('password-again').fill(next);
+      await page.getByTestId('password-change').click();
+      await page.getByTestId('login-username').fill('admin');
+      await page.getByTestId('login-password').fill(next);
+      await page.getByTestId('login-submit').click();
+      await page.waitForURL(/\/settings/);
+    },
+    LONG_MS,
+  );
+
   it('did all this without an error in the console', () => {
     expect(errors).toEqual([]);
   });

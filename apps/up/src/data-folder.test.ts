@@ -51,6 +51,12 @@ describe('openDataFolder', () => {
     expect(() => openDataFolder(join(file, 'data'))).toThrow(
       /cannot be made or written \(ENOTDIR\); choose another with --data\.$/,
     );
+    expect(() => openDataFolder(file)).toThrow(/\(EEXIST\)/);
+    expect(statSync(file).mode & 0o777).not.toBe(0o711);
+  });
+
+  it('says so too where no folder can ever be made, and does not try for ever', () => {
+    expect(() => openDataFolder('/proc/bpfleet/data')).toThrow(/cannot be made or written \(ENOENT\)/);
   });
 });
 

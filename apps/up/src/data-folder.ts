@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Refusal } from './refusal.js';
 
 /** Where one machine keeps everything. Made with the narrowest rights that let PostgreSQL's own user reach its part. */
@@ -73,9 +73,23 @@ function lock(root: string): () => void {
   throw new Refusal(`Another bpfleet is starting on ${root} at this moment.`);
 }
 
+/**
+ * What is missing of a path, from the top. Node's own `recursive` tries for ever where a parent is there and yet answers
+ * ENOENT (/proc), and says ENOENT for a file system that is read-only.
+ */
+function makePath(path: string): void {
+  const parent = dirname(path);
+  if (!existsSync(parent)) makePath(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
+  }
+}
+
 function makeFolders(root: string): void {
   try {
-    mkdirSync(root, { recursive: true });
+    makePath(resolve(root));
     chmodSync(root, 0o711);
     for (const part of ['server', 'agent', 'log']) mkdirSync(join(root, part), { recursive: true, mode: 0o700 });
   } catch (error) {

@@ -62,8 +62,9 @@ async function runsAttachedSoon(fleet: Fleet): Promise<number> {
   if (!session || !device) return 0;
   const deadline = Date.now() + ATTACH_PATIENCE_MS;
   for (;;) {
-    const { runsAttached } = await session.client.call('overview', {});
-    if (runsAttached >= onboarding.releases.length || Date.now() > deadline) return runsAttached;
+    // Of this machine: the fleet may have others.
+    const { runs } = await session.client.call('getDevice', { path: { id: device } });
+    if (runs.attached >= onboarding.releases.length || Date.now() > deadline) return runs.attached;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }

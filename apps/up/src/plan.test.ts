@@ -17,6 +17,13 @@ describe('choosePorts', () => {
       'Port 8883 (MQTT broker) is already in use: stop what listens there, or choose another with --mqtt-port N.',
     );
   });
+
+  it('refuses one port for two before anything is started', async () => {
+    const answers = { isFree: async () => true, free: async () => 40_000 };
+    await expect(choosePorts({ http: 9000, mqtt: 0, postgres: 9000 }, answers)).rejects.toThrow(
+      'Port 9000 was given twice: --port, --mqtt-port and --pg-port must differ.',
+    );
+  });
 });
 
 describe('serverProcesses', () => {

@@ -23,6 +23,11 @@ export async function choosePorts(wanted: Ports, answers: PortAnswers): Promise<
       `Port ${port} (${what}) is already in use: stop what listens there, or choose another with ${option} N.`,
     );
   };
+  const given = [wanted.http, wanted.mqtt, wanted.postgres].filter((port) => port !== 0);
+  const twice = given.find((port, index) => given.indexOf(port) !== index);
+  if (twice !== undefined) {
+    throw new Refusal(`Port ${twice} was given twice: --port, --mqtt-port and --pg-port must differ.`);
+  }
   return {
     http: await choose(wanted.http, 'web app and API', '--port'),
     mqtt: await choose(wanted.mqtt, 'MQTT broker', '--mqtt-port'),

@@ -68,11 +68,13 @@ async function send(
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(options.timeoutMs ?? 120_000),
     });
-  } catch (cause) {
+  } catch (error) {
+    // fetch itself says "fetch failed"; what failed is one deeper.
+    const { message, cause } = error as Error & { readonly cause?: { readonly message?: string } };
     throw new ApiError(
       0,
       'API_UNREACHABLE',
-      `${options.baseUrl || 'the server'} does not answer: ${(cause as Error).message}`,
+      `${options.baseUrl || 'the server'} does not answer: ${cause?.message || message}`,
     );
   }
 }

@@ -90,7 +90,8 @@ const fileNameSchema = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'a
 
 /**
  * Publish: the manifest's text and either C sources (the server compiles them in its jail) or ready objects.
- * Refused with 422 and a code: MANIFEST_INVALID, COMPILE_FAILED, OBJECT_INVALID, LINT_FAILED, VERIFIER_REFUSED; 409 RELEASE_EXISTS.
+ * Refused with 422 and a code: MANIFEST_INVALID, PACKAGE_INVALID (sources and objects mixed, or neither), COMPILE_FAILED,
+ * OBJECT_INVALID, LINT_FAILED, VERIFIER_REFUSED; 409 RELEASE_EXISTS (same version, other content); 503 COMPILER_UNAVAILABLE.
  */
 export const publishRequestSchema = z.strictObject({
   manifest: z.string().min(1).max(32_768),

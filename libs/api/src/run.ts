@@ -37,6 +37,7 @@ export const runSchema = z.object({
   intent: z.string(),
   state: runStateSchema,
   error: z.object({ code: z.string(), message: z.string(), log: z.string().nullable() }).nullable(),
+  /** How the device holds the links: `pinned` outlive the agent, `process` end with it, `mixed` is some of each. */
   hold: z.string().nullable(),
   stats: z
     .object({

@@ -20,7 +20,10 @@ const window = {
   to: z.iso.datetime().optional(),
 };
 
-/** Counters come as rates (per second) unless `raw`; gauges as they are. Top `limit` series by last value. */
+/**
+ * Counters come as rates (per second) unless `raw`; gauges as they are. Top `limit` series by last value. The answer's `unit`
+ * is that of its values: `bytes/s` for a rate of bytes, `count/s` for a rate of a metric without a unit.
+ */
 export const seriesQuerySchema = z.strictObject({
   ...window,
   metric: z.string().max(128),

@@ -30,8 +30,26 @@ export type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from './elf/elf.js
 export { readObject } from './object/object.js';
 export type { BpfObjectFile, DataSection, GlobalVariable, MapDefinition, ProgramDefinition } from './object/types.js';
 export type { LineTable, SourceLine } from './object/line-table.js';
+export type { CodeTable, FunctionCode, ProgramPart } from './object/code-table.js';
 export { RELOCATION_KINDS } from './core/relocation.js';
 export type { Relocation, RelocationKind } from './core/relocation.js';
+export { resolveCoreRelocations } from './core/resolve.js';
+export type {
+  CoreResolution,
+  RelocationOutcome,
+  RelocationTarget,
+  ResolvedRelocation,
+  ResolveOptions,
+} from './core/resolve.js';
+export type { Accessor, AccessSpec } from './core/spec.js';
+export type { SpecValue } from './core/value.js';
+export { findReadMismatches } from './core/read-sizes.js';
+export type { ReadMismatch, ReadMismatchKind } from './core/read-sizes.js';
+export { tailorBtf } from './core/tailor.js';
+export type { HeaderOptions } from './types/print-header.js';
+export { writeBtf } from './types/write.js';
+export { patchInstructions } from './core/patch.js';
+export type { PatchedProgram, PatchRefusal, PatchResult } from './core/patch.js';
 export type { ArrayElement, Column, ColumnKind } from './layout/column.js';
 export { CopyWriter } from './decode/copy-writer.js';
 export type { PgType } from './decode/copy-writer.js';

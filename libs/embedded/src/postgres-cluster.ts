@@ -87,14 +87,19 @@ async function initialise(options: {
     await run(join(binDir, 'initdb'), args, { ...user, cwd: '/', env: POSTGRES_ENV, timeout: 120_000 });
   } catch (error) {
     const said = String((error as { stderr?: string }).stderr ?? error).trim();
-    throw new EmbeddedError('INITDB_FAILED', `PostgreSQL could not make its data folder: ${said.split('\n').at(-1)}`, {
-      said,
-    });
+    throw new EmbeddedError('INITDB_FAILED', `PostgreSQL could not make its data folder: ${reasonIn(said)}`, { said });
   } finally {
     rmSync(passwordFile, { force: true });
   }
   // Only a finished cluster gets the name: a crash in mid-initdb must not leave something that looks like data.
   renameSync(unfinished, cluster);
+}
+
+/** initdb ends by saying that it tidies up; why is said before that. */
+export function reasonIn(said: string): string {
+  const lines = said.split('\n').filter((line) => line.trim() !== '');
+  const reason = lines.find((line) => /\b(FATAL|PANIC|error|could not)\b/.test(line)) ?? lines.at(-1);
+  return reason?.trim() ?? 'initdb gave no reason';
 }
 
 async function takeOwnership(cluster: string, user: RunAs): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -20,6 +20,13 @@ describe('writeFileAtomic', () => {
     expect(readFileSync(`${path}.previous`, 'utf8')).toBe('two');
     expect(readdirSync(join(folder, 'sub')).sort()).toEqual(['root.json', 'root.json.previous']);
     expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('leaves nothing behind when it fails', () => {
+    const path = join(folder, 'run.json');
+    mkdirSync(path);
+    expect(() => writeFileAtomic(path, Buffer.from('one'))).toThrow();
+    expect(readdirSync(folder)).toEqual(['run.json']);
   });
 
   it('reads back undefined for what is not there and refuses what is too large', () => {

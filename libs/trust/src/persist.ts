@@ -20,16 +20,26 @@ export function writeFileAtomic(path: string, bytes: Uint8Array, mode = 0o600): 
   const folder = dirname(path);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}.tmp`;
-  const fd = openSync(temporary, 'w', mode);
+  try {
+    writeWhole(temporary, bytes, mode);
+    keepPrevious(path);
+    renameSync(temporary, path);
+  } catch (error) {
+    // Most often the disk is full: what is left over would fill it further, once for each process that tries.
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(folder);
+}
+
+function writeWhole(path: string, bytes: Uint8Array, mode: number): void {
+  const fd = openSync(path, 'w', mode);
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  keepPrevious(path);
-  renameSync(temporary, path);
-  syncFolder(folder);
 }
 
 function keepPrevious(path: string): void {

@@ -20,12 +20,24 @@ export function attachProgram(program: Program, options: AttachOptions): NamedLi
     return linksOf(program, options);
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
-    throw new AgentError('ATTACH_FAILED', error.message, {
+    throw new AgentError('ATTACH_FAILED', attachFailure(program.type, options, error), {
       program: program.name,
       errno: error.errno,
       errnoName: error.errnoName,
     });
   }
+}
+
+/** What to do about it, where the kernel's number alone would leave a person guessing. */
+export function attachFailure(
+  type: string,
+  options: AttachOptions,
+  error: { readonly message: string; readonly errnoName: string },
+): string {
+  if (type === 'xdp' && error.errnoName === 'EBUSY') {
+    return `another XDP program is attached to ${options.interface ?? 'the interface'} already (EBUSY): detach it, or choose another interface`;
+  }
+  return error.message;
 }
 
 function linksOf(program: Program, options: AttachOptions): NamedLink[] {

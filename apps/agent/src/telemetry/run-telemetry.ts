@@ -89,7 +89,8 @@ export class RunTelemetry {
   }
 
   get drops(): RunStats['drops'] {
-    const kernel = this.options.kernel.kernelDrops();
+    // What has no ring cannot lose a record to a full one.
+    const kernel = this.rings.length === 0 ? 0 : this.options.kernel.kernelDrops();
     const { earlier } = this.options;
     return {
       kernel: kernel === null ? null : earlier.kernelDrops + kernel,

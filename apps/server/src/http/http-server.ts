@@ -1,12 +1,14 @@
 import fastifyCookie from '@fastify/cookie';
+import type { ErrorBody } from '@bpfleet/api';
 import type { DynamicModule, LoggerService, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { resolve } from 'node:path';
 import type { ServerConfig } from '../config/config.js';
 import { ProblemFilter } from './problem.filter.js';
-import { contractValidation } from './validation.pipe.js';
+import { contractValidation, StorableText } from './validation.pipe.js';
 
 /** An object of 8 MiB in base64, sources and manifest beside it. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -25,9 +27,12 @@ export async function createHttpApplication(
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: 120_000,
     forceCloseConnections: true,
+    frameworkErrors: refuseAddress as never,
   });
-  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger });
-  app.useGlobalPipes(contractValidation());
+  // Nest's own parsers would take forms, which a page of another site can send without asking first; Fastify's take JSON.
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger, bodyParser: false });
+  adapter.getInstance().removeContentTypeParser('text/plain');
+  app.useGlobalPipes(contractValidation(), new StorableText());
   app.useGlobalFilters(new ProblemFilter());
   app.enableShutdownHooks();
   await app.register(fastifyCookie as never);
@@ -39,6 +44,16 @@ export async function createHttpApplication(
   addSecurityHeaders(app);
   if (config.roles.includes('api')) addOpenApi(app, config.webDir !== undefined);
   return app;
+}
+
+/** What Fastify's router refuses never reaches the filter. Its own words would give the whole address back. */
+function refuseAddress(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const status = error.statusCode ?? 400;
+  const message =
+    status === 414
+      ? 'a part of the path is too long to name anything here'
+      : 'the address is not a valid URL: a % stands before something other than two hexadecimal digits of UTF-8';
+  void reply.status(status).send({ error: { code: 'REQUEST_INVALID', message } } satisfies ErrorBody);
 }
 
 function addSecurityHeaders(app: NestFastifyApplication): void {

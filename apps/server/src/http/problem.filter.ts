@@ -2,11 +2,15 @@ import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter 
 import type { ErrorBody } from '@bpfleet/api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '../platform/errors.js';
+import { isDatabaseAway } from '../platform/sql/database-away.js';
 
 interface Problem {
   readonly status: number;
   readonly body: ErrorBody;
 }
+
+/** Fastify and Nest repeat what was sent. */
+const MESSAGE_CHARS_MAX = 200;
 
 /** The one place where an error becomes a response. What is not ours says nothing about itself but an id to search the log for. */
 @Catch()
@@ -31,13 +35,14 @@ export class ProblemFilter implements ExceptionFilter {
       const { code, message, details } = error;
       return { status: error.status, body: { error: { code, message, details } } };
     }
-    const { statusCode, code } = error as { statusCode?: number; code?: string };
-    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-      return problem(413, 'REQUEST_TOO_LARGE', 'the request is larger than the server reads; an object may have 8 MiB');
-    }
     if (error instanceof HttpException) return ofHttpException(error);
+    if (isDatabaseAway(error)) {
+      this.log.warn(`${request.id} ${request.method} ${request.url}: the database is away`);
+      return problem(503, 'DATABASE_AWAY', 'the database does not answer; try again in a moment');
+    }
+    const { statusCode } = error as { statusCode?: number };
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-      return problem(statusCode, 'REQUEST_INVALID', (error as Error).message);
+      return problem(statusCode, 'REQUEST_INVALID', (error as Error).message.slice(0, MESSAGE_CHARS_MAX));
     }
     this.log.error(`${request.id} ${request.method} ${request.url}: ${(error as Error)?.stack ?? String(error)}`);
     return problem(500, 'INTERNAL', `something went wrong; the server's log has it under ${request.id}`);
@@ -48,10 +53,21 @@ function problem(status: number, code: string, message: string): Problem {
   return { status, body: { error: { code, message } } };
 }
 
+/** What Fastify refuses before a handler sees it arrives as one of these too. */
 function ofHttpException(error: HttpException): Problem {
   const status = error.getStatus();
+  if (status === 413) {
+    return problem(413, 'REQUEST_TOO_LARGE', 'the request is larger than the server reads; an object may have 8 MiB');
+  }
+  if (status === 415) {
+    return problem(
+      415,
+      'REQUEST_INVALID',
+      'the body is read as JSON alone: send it with content-type application/json',
+    );
+  }
   const code = status === 404 ? 'ROUTE_UNKNOWN' : status === 400 ? 'REQUEST_INVALID' : `HTTP_${status}`;
-  return problem(status, code, error.message);
+  return problem(status, code, error.message.slice(0, MESSAGE_CHARS_MAX));
 }
 
 /** A deep link into the web app: anything outside /api that a browser navigates to. */

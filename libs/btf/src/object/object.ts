@@ -4,6 +4,8 @@ import { BtfError } from '../error.js';
 import { parseBtf } from '../types/parse.js';
 import { parseBtfExt } from './btf-ext.js';
 import { dataSectionsOf, globalsOf } from './globals.js';
+import { CallGraph } from './call-graph.js';
+import { buildCodeTable } from './code-table.js';
 import { buildLineTable } from './line-table.js';
 import { mapsOf } from './maps.js';
 import { functionsOf } from './programs.js';
@@ -35,6 +37,7 @@ export function readObject(bytes: Uint8Array): BpfObjectFile {
       ? { functions: [], lines: [], relocations: [] }
       : parseBtfExt(extSection.data, (offset) => btf.stringAt(offset));
   const functions = functionsOf(elf);
+  const calls = new CallGraph(elf, functions);
   const dataSections = dataSectionsOf(elf);
   return {
     btf,
@@ -51,7 +54,8 @@ export function readObject(bytes: Uint8Array): BpfObjectFile {
     maps: mapsOf(btf),
     dataSections,
     globals: globalsOf(elf, btf, dataSections),
-    lines: buildLineTable(elf, functions, ext.lines),
+    lines: buildLineTable(calls, functions, ext.lines),
+    code: buildCodeTable(elf, calls, functions),
     coreRelocations: ext.relocations,
   };
 }

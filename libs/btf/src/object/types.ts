@@ -1,5 +1,6 @@
 import type { Relocation } from '../core/relocation.js';
 import type { Btf } from '../types/btf.js';
+import type { CodeTable } from './code-table.js';
 import type { LineTable } from './line-table.js';
 
 /** One program as libbpf would name it: the symbol, and the section that says how it attaches. */
@@ -65,6 +66,7 @@ export interface BpfObjectFile {
   readonly dataSections: readonly DataSection[];
   readonly globals: readonly GlobalVariable[];
   readonly lines: LineTable;
+  readonly code: CodeTable;
   /** CO-RE relocations as the compiler recorded them, unresolved. */
   readonly coreRelocations: readonly Relocation[];
 }

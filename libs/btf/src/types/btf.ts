@@ -1,10 +1,27 @@
 import { BtfError } from '../error.js';
+import type { HeaderOptions } from './print-header.js';
+import { printHeader } from './print-header.js';
 import { printType } from './print.js';
 import { decodeRecord } from './record.js';
 import type { RawBtf } from './record.js';
 import type { BtfKind, BtfType, TypeOfKind } from './types.js';
 import { BTF_KINDS } from './types.js';
+import { NameIndex } from './name-index.js';
 
+/** What compilers call `long`, the one type that says how large a pointer is. */
+const LONG_NAMES: ReadonlySet<string> = new Set([
+  'long',
+  'long int',
+  'int long',
+  'unsigned long',
+  'long unsigned',
+  'long unsigned int',
+  'unsigned long int',
+  'unsigned int long',
+  'long int unsigned',
+  'int unsigned long',
+  'int long unsigned',
+]);
 /** Steps through typedefs, qualifiers and nested arrays before a chain counts as endless; the kernel's own limit is 32. */
 const RESOLVE_STEPS_MAX = 64;
 
@@ -15,7 +32,8 @@ const RESOLVE_STEPS_MAX = 64;
 export class Btf {
   readonly #raw: RawBtf;
   readonly #cache = new Map<number, BtfType>();
-  #names: Map<string, number[]> | undefined;
+  #names: NameIndex | undefined;
+  #pointerBytes: 4 | 8 | undefined;
 
   /** Use {@link parseBtf}. */
   constructor(
@@ -62,9 +80,16 @@ export class Btf {
 
   /** All ids with that kind and name, own types before the base's. */
   idsByName(kind: BtfKind, name: string): readonly number[] {
-    this.#names ??= this.#indexNames();
-    const own = this.#names.get(`${kind} ${name}`) ?? [];
+    this.#names ??= new NameIndex(this.#raw);
+    const own = this.#names.idsOf(kind, name);
     return this.base === undefined ? own : [...own, ...this.base.idsByName(kind, name)];
+  }
+
+  /** All ids of that kind whose name is `name` or a flavour of it (`name___anything`), own types before the base's. */
+  idsByEssentialName(kind: BtfKind, name: string): readonly number[] {
+    this.#names ??= new NameIndex(this.#raw);
+    const own = [name, ...this.#names.flavoursOf(name)].flatMap((each) => this.#names?.idsOf(kind, each) ?? []);
+    return this.base === undefined ? own : [...own, ...this.base.idsByEssentialName(kind, name)];
   }
 
   /**
@@ -112,14 +137,36 @@ export class Btf {
   }
 
   get pointerBytes(): 4 | 8 {
-    const long = this.findByName('int', 'long') ?? this.findByName('int', 'long int');
-    const unsigned = this.findByName('int', 'unsigned long') ?? this.findByName('int', 'long unsigned int');
-    return (long ?? unsigned)?.bytes === 4 ? 4 : 8;
+    this.#pointerBytes ??= this.longType()?.bytes === 4 ? 4 : 8;
+    return this.#pointerBytes;
+  }
+
+  /** The first type that compilers call `long`, signed or not: it is among the first of a kernel. */
+  longType(): TypeOfKind<'int'> | undefined {
+    if (this.base !== undefined) return this.base.longType();
+    const { offsets, view, littleEndian, firstId } = this.#raw;
+    for (let index = 0; index < offsets.length; index += 1) {
+      const at = offsets[index] as number;
+      const kind = BTF_KINDS[(view.getUint32(at + 4, littleEndian) >>> 24) & 0x1f];
+      const bytes = view.getUint32(at + 8, littleEndian);
+      if (kind !== 'int' || (bytes !== 4 && bytes !== 8)) continue;
+      if (!LONG_NAMES.has(this.#raw.stringAt(view.getUint32(at, littleEndian)))) continue;
+      return this.typeById(firstId + index) as TypeOfKind<'int'>;
+    }
+    return undefined;
   }
 
   /** The C declaration of one type, nested anonymous types inside it, as `bpftool btf dump format c` would print it. */
   printC(id: number): string {
     return printType(this, id);
+  }
+
+  /**
+   * All types as one header that compiles, as `bpftool btf dump format c` would print it.
+   * @throws BtfError BTF_LAYOUT for types that contain themselves, BTF_LIMIT
+   */
+  printHeader(options: HeaderOptions = {}): string {
+    return printHeader(this, options);
   }
 
   #scalarSize(type: BtfType): number {
@@ -137,22 +184,6 @@ export class Btf {
       default:
         throw new BtfError('BTF_LAYOUT', `type ${type.id} (${type.kind} ${type.name}) has no size`);
     }
-  }
-
-  #indexNames(): Map<string, number[]> {
-    const names = new Map<string, number[]>();
-    const { offsets, view, littleEndian, firstId } = this.#raw;
-    for (let index = 0; index < offsets.length; index += 1) {
-      const at = offsets[index] as number;
-      const nameOffset = view.getUint32(at, littleEndian);
-      if (nameOffset === 0) continue;
-      const kind = BTF_KINDS[(view.getUint32(at + 4, littleEndian) >>> 24) & 0x1f] as BtfKind;
-      const key = `${kind} ${this.#raw.stringAt(nameOffset)}`;
-      const ids = names.get(key);
-      if (ids === undefined) names.set(key, [firstId + index]);
-      else ids.push(firstId + index);
-    }
-    return names;
   }
 }
 

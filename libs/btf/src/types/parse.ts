@@ -92,6 +92,7 @@ function indexRecords(header: Header, stringBytes: number): Uint32Array {
 class StringTable {
   readonly totalBytes: number;
   readonly #decoder = new TextDecoder();
+  #text: string | undefined;
 
   constructor(
     readonly bytes: Uint8Array,
@@ -106,17 +107,23 @@ class StringTable {
     if (offset === 0) return '';
     const baseBytes = this.base?.totalBytes ?? 0;
     if (this.base !== undefined && offset < baseBytes) return this.base.at(offset);
-    const from = this.start + offset - baseBytes;
-    let text = '';
-    for (let at = from; at < this.end; at += 1) {
-      const byte = this.bytes[at] as number;
-      if (byte === 0) return text;
-      if (byte >= 0x80) return this.#decode(from);
-      if (at - from >= STRING_BYTES_MAX)
-        throw new BtfError('BTF_LIMIT', `a name is longer than ${STRING_BYTES_MAX}`, from);
-      text += String.fromCharCode(byte);
+    const from = offset - baseBytes;
+    this.#text ??= this.#asOneString();
+    if (this.#text === '') return this.#decode(this.start + from);
+    const end = this.#text.indexOf('\0', from);
+    if (end < 0 || from >= this.#text.length) {
+      throw new BtfError('BTF_INVALID', 'a name lies outside of the strings', offset);
     }
-    throw new BtfError('BTF_INVALID', 'a name lies outside of the strings', offset);
+    if (end - from > STRING_BYTES_MAX) {
+      throw new BtfError('BTF_LIMIT', `a name is longer than ${STRING_BYTES_MAX}`, this.start + from);
+    }
+    return this.#text.slice(from, end);
+  }
+
+  /** Names as parts of one string cost next to nothing; empty where some are not plain ASCII, and are decoded by themselves. */
+  #asOneString(): string {
+    const bytes = this.bytes.subarray(this.start, this.end);
+    return bytes.some((byte) => byte >= 0x80) ? '' : this.#decoder.decode(bytes);
   }
 
   #decode(from: number): string {

@@ -1,20 +1,47 @@
 import { BtfError } from '../error.js';
 import type { Btf } from './btf.js';
-import type { BtfType, CompositeType, EnumType, ReferenceType } from './types.js';
+import type { Filler } from './layout.js';
+import { LayoutTable } from './layout.js';
+import type { BtfType, CompositeType, EnumType, Member, ReferenceType } from './types.js';
 
 const DEPTH_MAX = 32;
 const QUALIFIERS: ReadonlySet<string> = new Set(['const', 'volatile', 'restrict', 'type_tag']);
 const PRINT_CHARS_MAX = 1024 * 1024;
+const FILLER_TYPES = { 8: 'char', 16: 'short', 32: 'int', 64: 'long long' } as const;
+
+/** How names are written. A whole header must tell apart types that share one. */
+export interface Names {
+  readonly type: (type: BtfType) => string;
+  readonly member: (name: string) => string;
+  readonly enumerator: (name: string) => string;
+  /** Between the brackets of an array of no elements: `[]` may stand at the end of a struct only, `[0]` anywhere. */
+  readonly noElements: '' | '0';
+}
+
+const PLAIN_NAMES: Names = {
+  type: (type) => (type.name === '_Bool' ? 'bool' : type.name),
+  member: (name) => name,
+  enumerator: (name) => name,
+  noElements: '',
+};
 
 /** See {@link Btf.printC}. */
 export function printType(btf: Btf, id: number): string {
-  return new Printer(btf).definition(id);
+  return new TypePrinter(btf, PLAIN_NAMES, PRINT_CHARS_MAX).definition(id);
 }
 
-class Printer {
+/** Writes C declarations. All of them together have at most `charsMax` characters. */
+export class TypePrinter {
   #chars = 0;
+  readonly #layouts: LayoutTable;
 
-  constructor(readonly btf: Btf) {}
+  constructor(
+    readonly btf: Btf,
+    readonly names: Names,
+    readonly charsMax: number,
+  ) {
+    this.#layouts = new LayoutTable(btf);
+  }
 
   definition(id: number): string {
     const type = this.btf.typeById(id);
@@ -26,9 +53,9 @@ class Printer {
       case 'enum64':
         return `${this.#enumeration(type, 0)};\n`;
       case 'fwd':
-        return `${type.of} ${type.name};\n`;
+        return `${type.of} ${this.names.type(type)};\n`;
       case 'typedef':
-        return `typedef ${this.#declare(type.typeId, type.name, 0)};\n`;
+        return `typedef ${this.#declare(type.typeId, this.names.type(type), 0)};\n`;
       case 'func':
       case 'var':
         return `${type.linkage === 'extern' ? 'extern ' : ''}${this.#declare(type.typeId, type.name, 0)};\n`;
@@ -55,7 +82,7 @@ class Printer {
           break;
         }
         case 'array':
-          text = `${text}[${type.count === 0 ? '' : type.count}]`;
+          text = `${text}[${type.count === 0 ? this.names.noElements : type.count}]`;
           current = type.typeId;
           break;
         case 'const':
@@ -90,7 +117,7 @@ class Printer {
 
   #parameter(typeId: number, name: string, depth: number): string {
     if (depth >= DEPTH_MAX) throw new BtfError('BTF_LAYOUT', `a function type is nested deeper than ${DEPTH_MAX}`);
-    return typeId === 0 ? '...' : this.#declare(typeId, name, depth + 1);
+    return typeId === 0 ? '...' : this.#declare(typeId, this.names.member(name), depth + 1);
   }
 
   #specifier(type: BtfType, depth: number): string {
@@ -99,16 +126,14 @@ class Printer {
         return 'void';
       case 'struct':
       case 'union':
-        return type.name === '' ? this.#composite(type, depth) : `${type.kind} ${type.name}`;
+        return type.name === '' ? this.#composite(type, depth) : `${type.kind} ${this.names.type(type)}`;
       case 'enum':
       case 'enum64':
-        return type.name === '' ? this.#enumeration(type, depth) : `enum ${type.name}`;
+        return type.name === '' ? this.#enumeration(type, depth) : `enum ${this.names.type(type)}`;
       case 'fwd':
-        return `${type.of} ${type.name}`;
-      case 'int':
-        return type.name === '_Bool' ? 'bool' : type.name;
+        return `${type.of} ${this.names.type(type)}`;
       default:
-        return type.name;
+        return this.names.type(type);
     }
   }
 
@@ -116,24 +141,53 @@ class Printer {
     if (depth >= DEPTH_MAX)
       throw new BtfError('BTF_LAYOUT', `${type.kind} ${type.name} is nested deeper than ${DEPTH_MAX}`);
     const indent = '\t'.repeat(depth + 1);
-    const lines = type.members.map((member) => {
-      const width = member.bitfieldBits === 0 ? '' : `: ${member.bitfieldBits}`;
-      return `${indent}${this.#declare(member.typeId, member.name, depth + 1)}${width};\n`;
+    const { packed, alignedBytes, before, atEnd } = this.#layouts.of(type);
+    const lines = type.members.map((member, index) => {
+      const width = this.#bitfieldWidth(member);
+      const name = this.names.member(member.name);
+      const declaration = this.#declare(member.typeId, name, depth + 1);
+      const filling = before[index] === undefined ? '' : fillerLines(before[index], indent, member.offsetBits);
+      return `${filling}${indent}${declaration}${width === 0 ? '' : `: ${width}`};\n`;
     });
-    return this.#bounded(`${join(type.kind, type.name)} {\n${lines.join('')}${'\t'.repeat(depth)}}`);
+    const end = fillerLines(atEnd, indent, type.bytes * 8);
+    const atUnionEnd = type.kind === 'union' && end !== '' ? `${indent}struct {\n${end}${indent}};\n` : end;
+    const attributes = packed ? ' __attribute__((packed))' : '';
+    const aligned = alignedBytes === undefined ? '' : ` __attribute__((aligned(${alignedBytes})))`;
+    const head = join(type.kind, type.name === '' ? '' : this.names.type(type));
+    return this.#bounded(`${head} {\n${lines.join('')}${atUnionEnd}${'\t'.repeat(depth)}}${attributes}${aligned}`);
+  }
+
+  #bitfieldWidth(member: Member): number {
+    if (member.bitfieldBits !== 0) return member.bitfieldBits;
+    const type = this.btf.resolve(member.typeId);
+    return type.kind === 'int' && type.bits !== type.bytes * 8 ? type.bits : 0;
   }
 
   #enumeration(type: EnumType, depth: number): string {
     const indent = '\t'.repeat(depth + 1);
-    const lines = type.values.map(({ name, value }) => `${indent}${name} = ${value},\n`);
-    return this.#bounded(`${join('enum', type.name)} {\n${lines.join('')}${'\t'.repeat(depth)}}`);
+    const lines = type.values.map(({ name, value }) => {
+      const wide = value > 0x7fff_ffffn || value < -0x8000_0000n;
+      return `${indent}${this.names.enumerator(name)} = ${value}${wide ? (value < 0n ? 'LL' : 'ULL') : ''},\n`;
+    });
+    // C knows no enum without values; a kernel that leaves them all out by configuration does.
+    if (lines.length === 0 && type.name !== '') lines.push(`${indent}${this.names.enumerator(`__no_${type.name}`)},\n`);
+    // An enum of one byte says so by an attribute; what does not fit into an int widens it by itself.
+    const small = type.bytes < 4 ? ' __attribute__((packed))' : '';
+    const head = join('enum', type.name === '' ? '' : this.names.type(type));
+    return this.#bounded(`${head} {\n${lines.join('')}${'\t'.repeat(depth)}}${small}`);
   }
 
   #bounded(text: string): string {
     this.#chars += text.length;
-    if (this.#chars > PRINT_CHARS_MAX) throw new BtfError('BTF_LIMIT', `more than ${PRINT_CHARS_MAX} characters of C`);
+    if (this.#chars > this.charsMax) throw new BtfError('BTF_LIMIT', `more than ${this.charsMax} characters of C`);
     return text;
   }
+}
+
+/** Unnamed bitfields; a long stretch is an array, named after the bit where it ends. */
+function fillerLines({ units, widths, bytes }: Filler, indent: string, endBits: number): string {
+  const fields = units.map((unit, index) => `${indent}${FILLER_TYPES[unit]}: ${widths[index]};\n`).join('');
+  return bytes === 0 ? fields : `${fields}${indent}char __filler_${endBits}[${bytes}];\n`;
 }
 
 function join(left: string, right: string): string {

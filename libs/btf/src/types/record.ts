@@ -132,34 +132,50 @@ function decodeInt(record: RawRecord): BtfType {
   };
 }
 
-function decodeMembers(record: RawRecord): Member[] {
-  return Array.from({ length: record.vlen }, (_, index) => {
-    const word = u32(record, index * 12 + 8);
-    return {
-      name: record.raw.stringAt(u32(record, index * 12)),
-      typeId: u32(record, index * 12 + 4),
-      offsetBits: record.kindFlag ? word & 0xffffff : word,
-      bitfieldBits: record.kindFlag ? word >>> 24 : 0,
-    };
-  });
+/** A loop, because a kernel has 300,000 members and a closure each is what reading them would cost. */
+function decodeMembers({ raw, at, vlen, kindFlag }: RawRecord): Member[] {
+  const { view, littleEndian } = raw;
+  const members: Member[] = [];
+  for (let entry = at; entry < at + vlen * 12; entry += 12) {
+    const word = view.getUint32(entry + 8, littleEndian);
+    members.push({
+      name: raw.stringAt(view.getUint32(entry, littleEndian)),
+      typeId: view.getUint32(entry + 4, littleEndian),
+      offsetBits: kindFlag ? word & 0xffffff : word,
+      bitfieldBits: kindFlag ? word >>> 24 : 0,
+    });
+  }
+  return members;
 }
 
-function decodeEnum(record: RawRecord, kind: 'enum' | 'enum64'): EnumValue[] {
+function decodeEnum({ raw, at, vlen, kindFlag }: RawRecord, kind: 'enum' | 'enum64'): EnumValue[] {
+  const { view, littleEndian } = raw;
   const stride = kind === 'enum' ? 8 : 12;
-  return Array.from({ length: record.vlen }, (_, index) => {
-    const low = u32(record, index * stride + 4);
-    const high = kind === 'enum64' ? u32(record, index * stride + 8) : 0;
-    const word = (BigInt(high) << 32n) | BigInt(low);
-    const value = record.kindFlag ? BigInt.asIntN(kind === 'enum' ? 32 : 64, word) : word;
-    return { name: record.raw.stringAt(u32(record, index * stride)), value };
-  });
+  const values: EnumValue[] = [];
+  for (let entry = at; entry < at + vlen * stride; entry += stride) {
+    const name = raw.stringAt(view.getUint32(entry, littleEndian));
+    if (kind === 'enum') {
+      const value = kindFlag ? view.getInt32(entry + 4, littleEndian) : view.getUint32(entry + 4, littleEndian);
+      values.push({ name, value: BigInt(value) });
+    } else {
+      const word =
+        (BigInt(view.getUint32(entry + 8, littleEndian)) << 32n) | BigInt(view.getUint32(entry + 4, littleEndian));
+      values.push({ name, value: kindFlag ? BigInt.asIntN(64, word) : word });
+    }
+  }
+  return values;
 }
 
-function decodeParameters(record: RawRecord): Parameter[] {
-  return Array.from({ length: record.vlen }, (_, index) => ({
-    name: record.raw.stringAt(u32(record, index * 8)),
-    typeId: u32(record, index * 8 + 4),
-  }));
+function decodeParameters({ raw, at, vlen }: RawRecord): Parameter[] {
+  const { view, littleEndian } = raw;
+  const parameters: Parameter[] = [];
+  for (let entry = at; entry < at + vlen * 8; entry += 8) {
+    parameters.push({
+      name: raw.stringAt(view.getUint32(entry, littleEndian)),
+      typeId: view.getUint32(entry + 4, littleEndian),
+    });
+  }
+  return parameters;
 }
 
 function decodeVariables(record: RawRecord): SectionVariable[] {

@@ -71,6 +71,26 @@ describe('parseManifest', () => {
     expect(issuesOf('- 1').join()).toContain('The manifest must be a mapping');
     expect(issuesOf('').join()).toContain('The manifest must be a mapping');
   });
+
+  it.each(['['.repeat(30_000), '- '.repeat(15_000), '{a: '.repeat(7_000)])(
+    'says that %.3s… is nested too deeply',
+    (text) => {
+      expect(issuesOf(text)).toEqual(['| The manifest is not valid YAML: it is nested deeper than any manifest is.']);
+    },
+  );
+
+  it.each(['"a\\0b"', '"a\\u001b[31m"', '"\\ud800"', '"a\0b"'])(
+    'refuses the text %j and says where it is',
+    (summary) => {
+      const message = '`summary` holds a control character; only line ends and tabs may be in a text.';
+      expect(issuesOf(`name: tiny\nversion: 0.1.0\nsummary: ${summary}\n`)).toEqual([`summary| ${message}`]);
+    },
+  );
+
+  it('takes help of several lines', () => {
+    const text = 'name: tiny\nversion: 0.1.0\nsummary: x\nparams: { n: { default: 1, help: "one\\n\\ttwo" } }';
+    expect(parseManifest(text).params['n']?.help).toBe('one\n\ttwo');
+  });
 });
 
 describe('parseBytes', () => {
@@ -125,6 +145,19 @@ describe('checkManifest', () => {
       'metrics[0].labels.command',
       'The key has no member `command`; it has comm, protocol, port and saddr.',
     ],
+    [
+      ', saddr: ipv4, port: port }',
+      ' }',
+      'metrics[0].labels',
+      'Entries that differ only in port and saddr would look alike: give each a label, or take them out of the key.',
+    ],
+    [
+      ', labels: { syscall: syscall }',
+      '',
+      'metrics[2].labels',
+      'Map `calls` has up to 8 entries that would look alike: give its key a label.',
+    ],
+    ['labels: { pid: unsigned, comm', 'labels: { comm', 'profiles[0].labels', 'Entries that differ only in pid'],
     ['saddr: ipv4, port', 'saddr: ipv6, port', 'metrics[0].labels.saddr', 'an address of IPv6 has 16 bytes'],
     [
       '{ syscall: syscall }',

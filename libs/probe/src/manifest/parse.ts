@@ -28,14 +28,50 @@ function readYaml(text: string): unknown {
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true, strict: true });
   const problem = document.errors[0];
   if (problem !== undefined) {
-    throw new ManifestError([{ path: '', message: `The manifest is not valid YAML: ${firstLine(problem.message)}.` }]);
+    // The parser reports that its stack was full as it reports any mistake.
+    const tooDeep = /call stack/i.test(problem.message);
+    const reason = tooDeep ? 'it is nested deeper than any manifest is' : firstLine(problem.message);
+    throw new ManifestError([{ path: '', message: `The manifest is not valid YAML: ${reason}.` }]);
   }
+  const value = toValue(document);
+  const path = controlCharacterAt(value, []);
+  if (path !== undefined) {
+    const message = capital(`${subject(path)} holds a control character; only line ends and tabs may be in a text.`);
+    throw new ManifestError([{ path: pathText(path), message }]);
+  }
+  return value;
+}
+
+function toValue(document: ReturnType<typeof parseDocument>): unknown {
   try {
     return document.toJS({ maxAliasCount: ALIASES_MAX }) as unknown;
   } catch (error) {
     const reason = error instanceof Error ? firstLine(error.message) : 'unreadable';
     throw new ManifestError([{ path: '', message: `The manifest cannot be read: ${reason}.` }]);
   }
+}
+
+/** Texts of a manifest are stored, logged and shown on terminals: none may forge a line there or be refused by a database. */
+const CONTROL_CHARACTER = /(?![\n\r\t])\p{Cc}|\p{Surrogate}/u;
+
+/** Where the first such text is. What holds itself (an alias inside of its own anchor) is looked into once. */
+function controlCharacterAt(
+  value: unknown,
+  path: readonly PropertyKey[],
+  seen = new Set<object>(),
+): readonly PropertyKey[] | undefined {
+  if (typeof value === 'string') return CONTROL_CHARACTER.test(value) ? path : undefined;
+  if (typeof value !== 'object' || value === null || seen.has(value)) return undefined;
+  seen.add(value);
+  for (const [key, inner] of Object.entries(value)) {
+    const at = CONTROL_CHARACTER.test(key) ? path : controlCharacterAt(inner, [...path, partOf(value, key)], seen);
+    if (at !== undefined) return at;
+  }
+  return undefined;
+}
+
+function partOf(value: object, key: string): PropertyKey {
+  return Array.isArray(value) ? Number(key) : key;
 }
 
 /** A union's issue holds one list per alternative; the alternative that came furthest explains best. */

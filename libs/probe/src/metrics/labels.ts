@@ -1,4 +1,4 @@
-import type { Layout } from '@bpfleet/btf';
+import type { Layout, MapDefinition } from '@bpfleet/btf';
 import { columnReader } from '@bpfleet/btf';
 import type { DecodedColumn } from '../decode/decoder.js';
 import { bindDecoder, decoderSpec, hexText, isRefusal } from '../decode/decoder.js';
@@ -47,6 +47,31 @@ export function bindLabels(
     issue(name, `${field === '' ? 'The key' : `\`${field}\``} cannot be decoded so: it ${decoded.refused}.`);
     return [];
   });
+}
+
+/** Paths of the key's members that have a label. */
+export function coveredBy(labels: readonly BoundLabel[]): Set<string> {
+  return new Set(labels.map(({ decoded }) => decoded.column.path));
+}
+
+/**
+ * Every member of the key must be told apart by something. A snapshot carries only the entries that changed, so a sum over
+ * entries that look alike would be a sum over some of them, and jump.
+ */
+export function requireCover(
+  key: Side,
+  map: MapDefinition,
+  covered: ReadonlySet<string>,
+  path: string,
+  issues: ManifestIssue[],
+): void {
+  if (map.maxEntries <= 1) return;
+  const missing = key.columns.map((c) => c.path).filter((name) => !covered.has(name));
+  if (missing.length === 0) return;
+  const message = key.isStruct
+    ? `Entries that differ only in ${listing(missing)} would look alike: give ${missing.length > 1 ? 'each' : 'it'} a label, or take ${missing.length > 1 ? 'them' : 'it'} out of the key.`
+    : `Map \`${map.name}\` has up to ${map.maxEntries} entries that would look alike: give its key a label.`;
+  issues.push({ path, message });
 }
 
 export type LabelReader = (view: DataView, offset: number) => Record<string, string>;

@@ -9,7 +9,7 @@ import { slotsOf } from './buckets.js';
 import type { Side } from './entries.js';
 import { sideOf } from './entries.js';
 import type { BoundLabel } from './labels.js';
-import { bindLabels } from './labels.js';
+import { bindLabels, coveredBy, requireCover } from './labels.js';
 import { columnNumber, elementNumber } from './number.js';
 
 /** A metric of a manifest bound to the map of an object. */
@@ -64,6 +64,9 @@ export function bindMetric(
   if (sides === undefined) return undefined;
   const { key, value } = sides;
   const labels = bindLabels(metric.labels, key, path, issues);
+  if (labels.length === Object.keys(metric.labels).length) {
+    requireCover(key, map, coveredBy(labels), `${path}.labels`, issues);
+  }
   const column = valueColumn(value, metric.value, `${path}.value`, issues);
   const sum = metric.sum === undefined ? undefined : valueColumn(value, metric.sum, `${path}.sum`, issues);
   if (sum !== undefined) requireNumber(sum, value, `${path}.sum`, issues);

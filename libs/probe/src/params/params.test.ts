@@ -22,6 +22,7 @@ describe('resolveParams', () => {
     [{ min_us: 2e6 }, 'must not be more than 1000000'],
     [{ min_us: '5' }, 'must be a number'],
     [{ min_us: NaN }, 'must be a number'],
+    [{ min_us: 1.5 }, 'must be a whole number'],
     [{ interface: 'a\0b' }, 'without NUL'],
     [{ constructor: 1 }, 'There is no parameter `constructor`'],
   ])('refuses %j', (given, message) => {

@@ -39,6 +39,8 @@ export function checkedValue(name: string, param: ParamManifest, value: ParamVal
   if (typeof value !== type) return refuse(`must be a ${type}`);
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) return refuse('must be a number');
+    // Whole by its default means an integer in the program; a fraction would be refused by every device.
+    if (Number.isInteger(param.default) && !Number.isSafeInteger(value)) return refuse('must be a whole number');
     if (param.min !== undefined && value < param.min) return refuse(`must be at least ${param.min}`);
     if (param.max !== undefined && value > param.max) return refuse(`must not be more than ${param.max}`);
   }

@@ -7,7 +7,7 @@ import type { ProbeManifest, ProfileManifest } from '../manifest/schema.js';
 import type { Side } from '../metrics/entries.js';
 import { Entries, sideOf, viewOf } from '../metrics/entries.js';
 import type { BoundLabel } from '../metrics/labels.js';
-import { bindLabels, labelKey, labelReader } from '../metrics/labels.js';
+import { bindLabels, coveredBy, labelKey, labelReader, requireCover } from '../metrics/labels.js';
 import { findMap, requireNumber, valueColumn } from '../metrics/metric.js';
 import type { NumberReader } from '../metrics/number.js';
 import { columnNumber } from '../metrics/number.js';
@@ -47,7 +47,12 @@ export function bindProfile(
     const count = valueColumn(value, profile.value, `${path}.value`, issues);
     if (count === undefined) return undefined;
     requireNumber(count, value, `${path}.value`, issues);
-    return { map, key, value, kernelStack, userStack, count, labels: bindLabels(profile.labels, key, path, issues) };
+    const labels = bindLabels(profile.labels, key, path, issues);
+    if (labels.length === Object.keys(profile.labels).length) {
+      const stacks = [profile.kernel_stack ?? '', profile.user_stack ?? ''];
+      requireCover(key, map, new Set([...coveredBy(labels), ...stacks]), `${path}.labels`, issues);
+    }
+    return { map, key, value, kernelStack, userStack, count, labels };
   } catch (error) {
     if (!(error instanceof BtfError)) throw error;
     issues.push({ path: `${path}.map`, message: `Map \`${map.name}\` cannot be laid out: ${error.message}.` });

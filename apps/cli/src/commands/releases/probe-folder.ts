@@ -45,7 +45,10 @@ async function listFiles(dir: string): Promise<string[]> {
 
 async function readBounded(dir: string, name: string, bytesMax: number): Promise<Buffer> {
   const path = join(dir, name);
-  const { size } = await stat(path);
+  const facts = await stat(path);
+  // A pipe or a device has no size and may have no end.
+  if (!facts.isFile()) throw new CliError('PROBE_FOLDER', `${path} is not a regular file`);
+  const { size } = facts;
   if (size > bytesMax) throw new CliError('PROBE_FOLDER', `${path} has ${size} bytes; at most ${bytesMax} can be sent`);
   return readFile(path);
 }

@@ -15,6 +15,11 @@ export function cleanText(text: string): string {
   return cleanLines(text).replace(LINE_BREAKS, ' ').trim();
 }
 
+/** At most `charsMax` UTF-16 units, never ending in half a character, which PostgreSQL refuses. */
+export function cutText(text: string, charsMax: number): string {
+  return text.slice(0, charsMax).replace(/\p{Surrogate}$/u, '');
+}
+
 /** Every text inside a parsed message, keys included; `lines` says which fields may have several lines. */
 export function cleanMessage<T>(value: T, lines: ReadonlySet<string>): T {
   return clean(value, lines, '') as T;

@@ -6,7 +6,7 @@ import { ServerKeys } from '../../platform/keys/server-keys.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { AuditLog } from '../audit/index.js';
-import { cleanText } from '../devices/index.js';
+import { cleanText, cutText } from '../devices/index.js';
 import { mintDeviceId } from './device-id.js';
 import { EnrolmentTokens } from './tokens.service.js';
 
@@ -29,7 +29,7 @@ export class Enrolment {
   async enrol(request: BodyOf<'enrol'>): Promise<ResponseOf<'enrol'>> {
     const device = mintDeviceId();
     const now = this.clock.now();
-    const name = cleanText(request.hostname).slice(0, NAME_CHARS_MAX) || device;
+    const name = cutText(cleanText(request.hostname), NAME_CHARS_MAX) || device;
     const certificate = await this.sql.withTransaction(async (client) => {
       const labels = await this.tokens.use(client, request.token);
       const issued = await this.keys.issueDeviceCertificate(request.csr, device, now);

@@ -76,6 +76,13 @@ describe('enrolment', () => {
     }
   });
 
+  it('takes a host name that is too long, and cuts no character in two', async () => {
+    const { token: text } = await token();
+    const { device } = await enrol(text, `x${'\u{1f642}'.repeat(100)}`);
+    const { name } = await bench.prisma.device.findUniqueOrThrow({ where: { id: device } });
+    expect(name).toBe(`x${'\u{1f642}'.repeat(63)}`);
+  });
+
   it('counts uses down', async () => {
     const { token: text, id } = await token({ uses: 3 });
     await Promise.all([enrol(text), enrol(text)]);

@@ -55,11 +55,14 @@ export class SessionGuard implements CanActivate {
   }
 }
 
-/** The cookie is SameSite=Strict; a browser that sends an Origin of another host all the same is refused. */
+/**
+ * The cookie is SameSite=Strict, but a site is not an origin: another port of this host is the same site. So is a sandboxed
+ * or referrer-less page there, whose Origin is `null`.
+ */
 function assertSameOrigin(request: FastifyRequest): void {
   const { origin, host } = request.headers;
-  if (request.method === 'GET' || origin === undefined || origin === 'null') return;
-  if (new URL(origin).host !== host) {
+  if (request.method === 'GET' || origin === undefined) return;
+  if (!URL.canParse(origin) || new URL(origin).host !== host) {
     throw new DomainError(403, 'ORIGIN_FOREIGN', 'a page of another site may not act with this session');
   }
 }

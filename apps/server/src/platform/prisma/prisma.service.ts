@@ -1,12 +1,19 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Config } from '../../config/config.js';
+import { CONNECTION_WAIT_MS_MAX } from '../sql/control-sql.js';
 import { PrismaClient } from './generated/client.js';
 
 @Injectable()
 export class PrismaService extends PrismaClient implements OnModuleDestroy {
   constructor(config: Config) {
-    super({ adapter: new PrismaPg({ connectionString: config.databaseUrl, max: 10 }) });
+    super({
+      adapter: new PrismaPg({
+        connectionString: config.databaseUrl,
+        max: 10,
+        connectionTimeoutMillis: CONNECTION_WAIT_MS_MAX,
+      }),
+    });
   }
 
   async onModuleDestroy(): Promise<void> {

@@ -14,6 +14,7 @@ import { formatAgo, formatTime, printable } from '../../ui/format.js';
 import { CopyIcon, PageTitle, Panel } from '../../ui/pieces.js';
 import { VirtualTable, type Column } from '../../ui/virtual-table.js';
 import { Labels } from '../devices/devices-page.js';
+import { ChangePassword } from './change-password.js';
 
 export function SettingsPage() {
   const me = useQuery(meQuery);
@@ -23,6 +24,7 @@ export function SettingsPage() {
       <Stack gap="sm">
         <ApiTokens />
         <EnrolmentTokens />
+        <ChangePassword />
       </Stack>
     </>
   );

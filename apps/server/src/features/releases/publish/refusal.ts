@@ -21,10 +21,9 @@ export function manifestRefusal(issues: readonly ManifestIssue[]): DomainError {
   return refusal('MANIFEST_INVALID', message, { issues: issues.slice(0, LISTED_MAX).map((issue) => ({ ...issue })) });
 }
 
+/** `message` is the compile jail's sentence: the first error with its place, or the limit that was hit. */
 export function compileRefusal(message: string, diagnostics: readonly Diagnostic[]): DomainError {
-  const first = diagnostics.find(({ severity }) => severity === 'error');
-  const sentence = first ? `${first.file}:${first.line}:${first.column}: ${first.message}` : message;
-  return refusal('COMPILE_FAILED', `the C does not compile: ${sentence}`, {
+  return refusal('COMPILE_FAILED', `the C does not compile: ${message}`, {
     diagnostics: diagnostics.slice(0, LISTED_MAX).map((one) => ({ ...one })),
   });
 }

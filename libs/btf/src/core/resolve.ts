@@ -1,0 +1,195 @@
+import { BtfError } from '../error.js';
+import type { BpfObjectFile } from '../object/types.js';
+import { INSTRUCTION_BYTES } from '../object/programs.js';
+import type { Btf } from '../types/btf.js';
+import { explainMismatch, explainNoType } from './explain.js';
+import type { MatchResult } from './match.js';
+import { matchSpec } from './match.js';
+import { essentialName } from './names.js';
+import type { Relocation } from './relocation.js';
+import type { AccessSpec } from './spec.js';
+import { parseSpec, SpecError, specPath } from './spec.js';
+import type { SpecValue } from './value.js';
+import { mayResize, missingValue, specValue } from './value.js';
+
+/** A probe has some hundreds; each is looked for among all types of its name. */
+const RELOCATIONS_MAX = 100_000;
+const CANDIDATES_MAX = 4096;
+
+/** What was found in the target. */
+export interface RelocationTarget {
+  readonly typeId: number;
+  /** Such as `task_struct.__state`. */
+  readonly path: string;
+  readonly offsetBits: number;
+  readonly spec: AccessSpec;
+  readonly found: SpecValue;
+}
+
+/**
+ * - `resolved`: the instruction gets `value`. For the kinds that ask whether something exists, 0 is an answer too.
+ * - `poisoned`: the instruction becomes a call that no verifier accepts; harmless where it can never be reached.
+ * - `refused`: the loader refuses the whole object.
+ */
+export type RelocationOutcome = 'resolved' | 'poisoned' | 'refused';
+
+export interface ResolvedRelocation {
+  readonly relocation: Relocation;
+  /** The function of the object that holds the instruction; undefined when none does. */
+  readonly program: string | undefined;
+  /** Counted from the beginning of that function. */
+  readonly instruction: number;
+  readonly outcome: RelocationOutcome;
+  /** 64 unsigned bits; undefined unless resolved. */
+  readonly value: bigint | undefined;
+  /** What the object's own types say. Undefined when the relocation cannot be understood. */
+  readonly local: { readonly path: string; readonly spec: AccessSpec; readonly found: SpecValue } | undefined;
+  readonly target: RelocationTarget | undefined;
+  /** The field has another size in the target, and a load or store cannot be changed to it: there the instruction is poisoned. */
+  readonly resizeUnsafe: boolean;
+  /** In words, when it is poisoned, refused, or the answer is that something does not exist. */
+  readonly reason: string | undefined;
+}
+
+export interface ResolveOptions {
+  /** Only relocations of these functions; all without it. */
+  readonly programs?: Iterable<string>;
+}
+
+/** All relocations of an object, against one kernel. */
+export interface CoreResolution {
+  readonly target: Btf;
+  readonly relocations: readonly ResolvedRelocation[];
+}
+
+/**
+ * Resolves an object's CO-RE relocations against a kernel's types, as libbpf 1.7 would when it loads the object there. Nothing
+ * is thrown for a relocation that fails: its outcome and reason say so.
+ * @throws BtfError BTF_LIMIT; BTF_INVALID when the kernel has the other byte order
+ */
+export function resolveCoreRelocations(
+  object: BpfObjectFile,
+  target: Btf,
+  options: ResolveOptions = {},
+): CoreResolution {
+  if (object.littleEndian !== target.littleEndian) {
+    const order = (little: boolean): string => (little ? 'little' : 'big');
+    const message = `a ${order(object.littleEndian)}-endian object cannot run on a ${order(target.littleEndian)}-endian kernel`;
+    throw new BtfError('BTF_INVALID', message);
+  }
+  if (object.coreRelocations.length > RELOCATIONS_MAX) {
+    throw new BtfError('BTF_LIMIT', `more than ${RELOCATIONS_MAX} relocations`);
+  }
+  const resolver = new Resolver(object, target);
+  const wanted = options.programs === undefined ? undefined : new Set(options.programs);
+  const relocations: ResolvedRelocation[] = [];
+  for (const relocation of object.coreRelocations) {
+    const place = object.code.functionAt(relocation.section, relocation.offset);
+    if (wanted !== undefined && !(place !== undefined && wanted.has(place.name))) continue;
+    const instruction = (relocation.offset - (place?.offset ?? 0)) / INSTRUCTION_BYTES;
+    relocations.push({ relocation, program: place?.name, instruction, ...resolver.resolve(relocation) });
+  }
+  return { target, relocations };
+}
+
+type Decision = Omit<ResolvedRelocation, 'relocation' | 'program' | 'instruction'>;
+type Local = NonNullable<Decision['local']>;
+
+class Resolver {
+  /** Candidates that fitted once; later relocations of the same type look only at those, as in the loader. */
+  readonly #candidates = new Map<number, readonly number[]>();
+
+  constructor(
+    readonly object: BpfObjectFile,
+    readonly target: Btf,
+  ) {}
+
+  resolve(relocation: Relocation): Decision {
+    let local: Local | undefined;
+    try {
+      const spec = parseSpec(this.object.btf, relocation);
+      local = { path: specPath(spec), spec, found: specValue(spec, relocation.kind) };
+      return this.#decide(relocation, local);
+    } catch (error) {
+      if (!(error instanceof SpecError) && !(error instanceof BtfError)) throw error;
+      return decision('refused', local, { reason: error.message });
+    }
+  }
+
+  #decide(relocation: Relocation, local: Local): Decision {
+    if (relocation.kind === 'type_id_local') return decision('resolved', local, { value: local.found.value });
+    const name = this.object.btf.typeById(relocation.typeId).name;
+    if (name === '') throw new SpecError('an anonymous type cannot be looked for');
+    const candidates = this.#candidatesOf(relocation.typeId, name);
+    let agreed: RelocationTarget | undefined;
+    let mismatch: { readonly mismatch: Exclude<MatchResult, { spec: unknown }>['mismatch'] } | undefined;
+    const fitting: number[] = [];
+    for (const id of candidates) {
+      const match = matchSpec(local.spec, relocation.kind, this.target, id);
+      if ('mismatch' in match) {
+        mismatch ??= match;
+        continue;
+      }
+      const found = targetOf(match.spec, relocation);
+      if (agreed !== undefined) checkAgreement(agreed, found);
+      agreed ??= found;
+      fitting.push(id);
+    }
+    if (agreed !== undefined) {
+      this.#candidates.set(relocation.typeId, fitting);
+      return this.#found(local, agreed);
+    }
+    const reason =
+      mismatch === undefined
+        ? explainNoType(local.spec, this.target)
+        : explainMismatch(local.spec, this.target, mismatch.mismatch);
+    const missing = missingValue(relocation.kind);
+    if (missing === undefined) return decision('poisoned', local, { reason });
+    return decision('resolved', local, { value: missing.value, reason });
+  }
+
+  #found(local: Local, target: RelocationTarget): Decision {
+    const { loadBytes, loadTypeId } = target.found;
+    const resizeUnsafe =
+      loadBytes !== local.found.loadBytes &&
+      !mayResize(this.object.btf.resolve(local.found.loadTypeId), this.target.resolve(loadTypeId));
+    return decision('resolved', local, { value: target.found.value, target, resizeUnsafe });
+  }
+
+  #candidatesOf(typeId: number, name: string): readonly number[] {
+    const known = this.#candidates.get(typeId);
+    if (known !== undefined) return known;
+    const { kind } = this.object.btf.typeById(typeId);
+    const kinds = kind === 'enum' || kind === 'enum64' ? (['enum', 'enum64'] as const) : [kind];
+    const ids = kinds.flatMap((each) => this.target.idsByEssentialName(each, essentialName(name)));
+    if (ids.length > CANDIDATES_MAX)
+      throw new BtfError('BTF_LIMIT', `more than ${CANDIDATES_MAX} types are called ${name}`);
+    ids.sort((a, b) => a - b);
+    // A module's types count only where the kernel itself has none of that name.
+    const base = this.target.base === undefined ? ids : ids.filter((id) => id < this.target.firstId);
+    const chosen = base.length > 0 ? base : ids;
+    this.#candidates.set(typeId, chosen);
+    return chosen;
+  }
+}
+
+function targetOf(spec: AccessSpec, { kind }: Relocation): RelocationTarget {
+  const found = specValue(spec, kind);
+  return { typeId: spec.rootTypeId, path: specPath(spec), offsetBits: spec.offsetBits, spec, found };
+}
+
+/** The kernel may have several types of one name; unless all give the same answer, none can be trusted. */
+function checkAgreement(a: RelocationTarget, b: RelocationTarget): void {
+  if (a.offsetBits !== b.offsetBits) {
+    throw new SpecError(
+      `the kernel has several \`${a.path}\`, at different offsets (bits ${a.offsetBits} and ${b.offsetBits})`,
+    );
+  }
+  if (a.found.value !== b.found.value) {
+    throw new SpecError(`the kernel has several \`${a.path}\`, which give ${a.found.value} and ${b.found.value}`);
+  }
+}
+
+function decision(outcome: RelocationOutcome, local: Local | undefined, more: Partial<Decision>): Decision {
+  return { outcome, local, value: undefined, target: undefined, resizeUnsafe: false, reason: undefined, ...more };
+}

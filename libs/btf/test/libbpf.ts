@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+/** Where scripts/fetch-libbpf.mjs puts it. */
+const LIBBPF = process.env['BPFLEET_LIBBPF'] ?? join(here, '../../../.cache/libbpf-1.7.0');
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** libbpf creates an object's maps before it relocates, which takes root. */
+export const HAS_LIBBPF = existsSync(join(LIBBPF, 'libbpf.a')) && process.getuid?.() === 0;
+
+export interface Prepared {
+  /** Instructions by program. */
+  readonly programs: ReadonlyMap<string, Uint8Array>;
+  /** What libbpf said, when it refused. */
+  readonly refusal: string | undefined;
+}
+
+/** libbpf itself as the judge: it relocates an object against a BTF file, and says what came out. */
+export class Libbpf {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'bpfleet-libbpf-'));
+  readonly #tool = join(this.#folder, 'relocate');
+
+  constructor() {
+    const source = join(here, 'reference/relocate.c');
+    const options = ['-O1', '-o', this.#tool, source, '-I', join(LIBBPF, 'include'), join(LIBBPF, 'libbpf.a')];
+    execFileSync('cc', [...options, '-lelf', '-lz'], { stdio: 'pipe' });
+  }
+
+  prepare(object: Uint8Array, btf: Uint8Array): Prepared {
+    const files = [join(this.#folder, 'object.o'), join(this.#folder, 'kernel.btf')] as const;
+    writeFileSync(files[0], object);
+    writeFileSync(files[1], btf);
+    try {
+      const output = execFileSync(this.#tool, files, { encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX, stdio: 'pipe' });
+      const lines = output.split('\n').filter((line) => line !== '');
+      return { programs: new Map(lines.map(programOf)), refusal: undefined };
+    } catch (error) {
+      return { programs: new Map(), refusal: String((error as { stderr?: unknown }).stderr) };
+    }
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function programOf(line: string): [string, Uint8Array] {
+  const [name = '', code = ''] = line.split(' ');
+  return [name, new Uint8Array(Buffer.from(code, 'hex'))];
+}

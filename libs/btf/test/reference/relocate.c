@@ -1,0 +1,45 @@
+// Prints the instructions that libbpf hands to the kernel for each program of an object, relocated against a BTF file:
+//   relocate OBJECT BTF [verbose]
+// One line a program: its name, then the instructions in hexadecimal. The answer that libs/btf is held against.
+#include <bpf/libbpf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static int print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	return vfprintf(stderr, format, args);
+}
+
+int main(int argc, char **argv)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = argc > 2 ? argv[2] : NULL);
+	struct bpf_program *program;
+	struct bpf_object *object;
+	int error;
+
+	if (argc < 3)
+		return 2;
+	if (argc > 3)
+		libbpf_set_print(print);
+	object = bpf_object__open_file(argv[1], &options);
+	if (!object)
+		return 1;
+	error = bpf_object__prepare(object);
+	if (error) {
+		fprintf(stderr, "bpf_object__prepare: %d\n", error);
+		return 1;
+	}
+	bpf_object__for_each_program(program, object) {
+		const unsigned char *bytes = (const unsigned char *)bpf_program__insns(program);
+		size_t count = bpf_program__insn_cnt(program) * sizeof(struct bpf_insn);
+
+		printf("%s ", bpf_program__name(program));
+		for (size_t at = 0; at < count; at++)
+			printf("%02x", bytes[at]);
+		printf("\n");
+	}
+	bpf_object__close(object);
+	return 0;
+}
