@@ -67,9 +67,3 @@ export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }
-
-/** Prints one JSON line, or with no --json the same for people. */
-export function report(result) {
-  if (process.argv.includes('--json')) console.log(JSON.stringify(result));
-  else for (const [name, value] of Object.entries(result)) console.log(`${name}: ${value}`);
-}
