@@ -10,7 +10,11 @@
         "native/program.cc",
         "native/map.cc",
         "native/link.cc",
+        "native/attach.cc",
+        "native/tc.cc",
         "native/ring.cc",
+        "native/user_ring.cc",
+        "native/perf.cc",
         "native/system.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

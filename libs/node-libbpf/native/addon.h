@@ -81,6 +81,20 @@ inline Napi::Buffer<uint8_t> BufferArgument(const Napi::CallbackInfo& info, size
   return info[index].As<Napi::Buffer<uint8_t>>();
 }
 
+struct TypedView {
+  void* data = nullptr;
+  size_t length = 0;  // in elements
+};
+
+// A typed array of one element type (a Buffer is a Uint8Array), read in one call.
+inline TypedView ViewArgument(Napi::Env env, napi_value value, napi_typedarray_type expected) {
+  TypedView view;
+  napi_typedarray_type type;
+  napi_status status = napi_get_typedarray_info(env, value, &type, &view.length, &view.data, nullptr, nullptr);
+  if (status != napi_ok || type != expected) throw Napi::TypeError::New(env, "expected a typed array of another type");
+  return view;
+}
+
 inline Napi::Value Failure(Napi::Env env, int error) { return Napi::Number::New(env, error < 0 ? error : -error); }
 
 inline Napi::Value BigIntValue(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
@@ -91,6 +105,9 @@ void InitProgram(Napi::Env env, Napi::Object exports);
 void InitMap(Napi::Env env, Napi::Object exports);
 void InitLink(Napi::Env env, Napi::Object exports);
 void InitRing(Napi::Env env, Napi::Object exports);
+void InitUserRing(Napi::Env env, Napi::Object exports);
+void InitPerf(Napi::Env env, Napi::Object exports);
+void InitTc(Napi::Env env, Napi::Object exports);
 void InitSystem(Napi::Env env, Napi::Object exports);
 
 // Wraps a file descriptor that the new JavaScript handle owns from here on.

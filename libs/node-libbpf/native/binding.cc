@@ -12,6 +12,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitMap(env, exports);
   InitLink(env, exports);
   InitRing(env, exports);
+  InitUserRing(env, exports);
+  InitPerf(env, exports);
+  InitTc(env, exports);
   InitSystem(env, exports);
   return exports;
 }

@@ -24,6 +24,11 @@ void Release(OpenLink& link, bool keepAttached) {
     link.libbpf = nullptr;
   }
   link.fd.Reset();
+  if (link.legacyTarget.open()) {
+    bpf_prog_detach2(link.legacyProgram.get(), link.legacyTarget.get(), static_cast<enum bpf_attach_type>(link.legacyType));
+    link.legacyTarget.Reset();
+    link.legacyProgram.Reset();
+  }
   link.keeps.reset();
 }
 
@@ -58,6 +63,7 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
                            InstanceMethod<&NativeLink::Update>("update"),
                            InstanceMethod<&NativeLink::Detach>("detach"),
                            InstanceMethod<&NativeLink::ReadIterator>("readIterator"),
+                           InstanceMethod<&NativeLink::OpenIterator>("openIterator"),
                            InstanceMethod<&NativeLink::Close>("close"),
                        });
   }
@@ -71,16 +77,26 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
   }
 
   ~NativeLink() override {
-    if (Fd() >= 0) dropped_->fetch_add(1);
+    if (IsOpen()) dropped_->fetch_add(1);
     Release(link_, pinned_);
   }
 
  private:
-  int Fd() const { return link_.libbpf != nullptr ? bpf_link__fd(link_.libbpf) : link_.fd.get(); }
+  // -1 for what is attached and has no link object: every call with it fails with EBADF, which is not what happened, so
+  // those that may meet it ask HasLinkObject() first.
+  int Fd() const {
+    if (link_.structOps) return -1;
+    return link_.libbpf != nullptr ? bpf_link__fd(link_.libbpf) : link_.fd.get();
+  }
+
+  bool IsOpen() const { return link_.libbpf != nullptr || link_.fd.open() || link_.legacyTarget.open(); }
+
+  bool HasLinkObject() const { return Fd() >= 0; }
 
   // info() → { id, type, programId } | -errno. A perf event without a link (kernels before 5.15) gives -EINVAL.
   Napi::Value Info(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
+    if (!HasLinkObject()) return Failure(env, EINVAL);
     struct bpf_link_info facts;
     memset(&facts, 0, sizeof(facts));
     uint32_t bytes = sizeof(facts);
@@ -93,6 +109,7 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
   }
 
   Napi::Value Pin(const Napi::CallbackInfo& info) {
+    if (!HasLinkObject()) return Failure(info.Env(), EOPNOTSUPP);
     if (bpf_obj_pin(Fd(), StringArgument(info, 0).c_str()) != 0) return Failure(info.Env(), errno);
     pinned_ = true;
     return Napi::Number::New(info.Env(), 0);
@@ -100,12 +117,20 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
 
   void SetPinned(const Napi::CallbackInfo& info) { pinned_ = info[0].ToBoolean(); }
 
+  // update(programFd, fd of the program that must be there | undefined) → 0 | -errno
   Napi::Value Update(const Napi::CallbackInfo& info) {
-    if (bpf_link_update(Fd(), Int32Argument(info, 0), nullptr) != 0) return Failure(info.Env(), errno);
+    if (!HasLinkObject()) return Failure(info.Env(), EOPNOTSUPP);
+    LIBBPF_OPTS(bpf_link_update_opts, options);
+    if (info[1].IsNumber()) {
+      options.flags = BPF_F_REPLACE;
+      options.old_prog_fd = Uint32Argument(info, 1);
+    }
+    if (bpf_link_update(Fd(), Int32Argument(info, 0), &options) != 0) return Failure(info.Env(), errno);
     return Napi::Number::New(info.Env(), 0);
   }
 
   Napi::Value Detach(const Napi::CallbackInfo& info) {
+    if (!HasLinkObject()) return Failure(info.Env(), EOPNOTSUPP);
     if (bpf_link_detach(Fd()) != 0) return Failure(info.Env(), errno);
     return Napi::Number::New(info.Env(), 0);
   }
@@ -125,6 +150,12 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
       filled += static_cast<size_t>(got);
     }
     return Napi::Buffer<char>::Copy(env, text.data(), filled);
+  }
+
+  // openIterator() → handle that reads one walk in pieces | -errno
+  Napi::Value OpenIterator(const Napi::CallbackInfo& info) {
+    UniqueFd fd(bpf_iter_create(Fd()));
+    return fd.open() ? NewHandle(info.Env(), std::move(fd)) : Failure(info.Env(), errno);
   }
 
   void Close(const Napi::CallbackInfo&) { Release(link_, pinned_); }

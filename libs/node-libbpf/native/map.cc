@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
@@ -30,6 +31,12 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
                            InstanceMethod<&NativeMap::Delete>("delete"),
                            InstanceMethod<&NativeMap::NextKey>("nextKey"),
                            InstanceMethod<&NativeMap::ReadAll>("readAll"),
+                           InstanceMethod<&NativeMap::ReadChunk>("readChunk"),
+                           InstanceMethod<&NativeMap::UpdateBatch>("updateBatch"),
+                           InstanceMethod<&NativeMap::DeleteBatch>("deleteBatch"),
+                           InstanceMethod<&NativeMap::LookupAndDelete>("lookupAndDelete"),
+                           InstanceMethod<&NativeMap::Freeze>("freeze"),
+                           InstanceMethod<&NativeMap::Mmap>("mmap"),
                            InstanceMethod<&NativeMap::Pin>("pin"),
                            InstanceMethod<&NativeMap::Close>("close"),
                        });
@@ -125,7 +132,7 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
     if (values.Length() / valueBufferBytes_ < capacity) throw Napi::RangeError::New(env, "values are fewer than keys");
     Pass pass{keys.Data(), values.Data(), capacity};
     int error = ReadBatches(pass);
-    if (error == -EINVAL || error == -EOPNOTSUPP || error == -kEnotsupp || error == -EPERM) {
+    if (IsWithoutBatches(error)) {
       pass.count = 0;
       error = ReadKeyByKey(pass);
     }
@@ -152,7 +159,7 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
         chunk *= 2;  // one bucket holds more than the chunk
         continue;
       }
-      if (error == ENOSPC) return 0;
+      if (error == ENOSPC) return ReadPartOfBucket(pass, first ? nullptr : in.data());
       if (error != 0 && error != ENOENT) return -error;
       pass.count += count;
       pass.ended = error == ENOENT;
@@ -161,6 +168,175 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
       first = false;
     }
     return 0;
+  }
+
+  // The kernel gives whole buckets only. What is left of the capacity is less than the next one, so that one is read aside.
+  int ReadPartOfBucket(Pass& pass, const uint8_t* token) {
+    std::vector<uint8_t> out(std::max<size_t>(facts_.key_size, 8));
+    const size_t left = pass.capacity - pass.count;
+    for (uint64_t count = left * 2; count / 2 <= facts_.max_entries; count *= 2) {
+      std::vector<uint8_t> keys(count * facts_.key_size);
+      std::vector<uint8_t> values(count * valueBufferBytes_);
+      auto got = static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
+      int result = bpf_map_lookup_batch(fd_.get(), const_cast<uint8_t*>(token), out.data(), keys.data(), values.data(),
+                                        &got, nullptr);
+      int error = result == 0 ? 0 : errno;
+      if (error == ENOSPC) continue;
+      if (error != 0 && error != ENOENT) return -error;
+      size_t taken = std::min<size_t>(got, left);
+      memcpy(pass.keys + pass.count * facts_.key_size, keys.data(), taken * facts_.key_size);
+      memcpy(pass.values + pass.count * valueBufferBytes_, values.data(), taken * valueBufferBytes_);
+      pass.count += taken;
+      pass.ended = error == ENOENT && got <= left;
+      return 0;
+    }
+    return 0;
+  }
+
+  // How far a walk in chunks has come; the token that goes with it is the caller's.
+  enum Walk : uint32_t { kStart = 0, kInBatches = 1, kKeysFromStart = 2, kInKeys = 3 };
+
+  // readChunk(keys, values, token, walk) → { count, ended, walk } | -ENOSPC when one bucket is larger than the chunk | -errno
+  Napi::Value ReadChunk(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    Napi::Buffer<uint8_t> keys = BufferArgument(info, 0);
+    Napi::Buffer<uint8_t> values = BufferArgument(info, 1);
+    Napi::Buffer<uint8_t> token = BufferArgument(info, 2);
+    uint32_t walk = Uint32Argument(info, 3);
+    if (facts_.key_size == 0 || valueBufferBytes_ == 0) return Failure(env, EOPNOTSUPP);
+    if (token.Length() < std::max<size_t>(facts_.key_size, 8)) throw Napi::RangeError::New(env, "the token is too small");
+    size_t capacity = keys.Length() / facts_.key_size;
+    if (values.Length() / valueBufferBytes_ < capacity) throw Napi::RangeError::New(env, "values are fewer than keys");
+    Pass pass{keys.Data(), values.Data(), capacity};
+    int error = walk < kKeysFromStart ? ReadOneBatch(pass, token.Data(), walk) : 0;
+    if (walk == kStart && IsWithoutBatches(error)) walk = kKeysFromStart;
+    if (walk >= kKeysFromStart) error = ReadSomeKeys(pass, token.Data(), walk);
+    if (error != 0) return Failure(env, error);
+    Napi::Object result = Napi::Object::New(env);
+    result["count"] = Napi::Number::New(env, static_cast<double>(pass.count));
+    result["ended"] = Napi::Boolean::New(env, pass.ended);
+    result["walk"] = Napi::Number::New(env, walk);
+    return result;
+  }
+
+  static bool IsWithoutBatches(int error) {
+    return error == -EINVAL || error == -EOPNOTSUPP || error == -kEnotsupp || error == -EPERM;
+  }
+
+  int ReadOneBatch(Pass& pass, uint8_t* token, uint32_t& walk) {
+    std::vector<uint8_t> out(std::max<size_t>(facts_.key_size, 8));
+    auto count = static_cast<uint32_t>(std::min<size_t>(pass.capacity, UINT32_MAX));
+    int result = bpf_map_lookup_batch(fd_.get(), walk == kStart ? nullptr : token, out.data(), pass.keys, pass.values,
+                                      &count, nullptr);
+    int error = result == 0 ? 0 : errno;
+    if (error != 0 && error != ENOENT) return -error;
+    pass.count = count;
+    pass.ended = error == ENOENT;
+    memcpy(token, out.data(), out.size());
+    walk = kInBatches;
+    return 0;
+  }
+
+  int ReadSomeKeys(Pass& pass, uint8_t* token, uint32_t& walk) {
+    std::vector<uint8_t> next(facts_.key_size);
+    // Keys that vanish between the two calls fill no place, so the steps are bounded apart.
+    for (size_t steps = 2 * pass.capacity; steps > 0 && pass.count < pass.capacity; steps--) {
+      if (bpf_map_get_next_key(fd_.get(), walk == kInKeys ? token : nullptr, next.data()) != 0) {
+        pass.ended = errno == ENOENT;
+        return pass.ended ? 0 : -errno;
+      }
+      memcpy(token, next.data(), next.size());
+      walk = kInKeys;
+      if (bpf_map_lookup_elem(fd_.get(), next.data(), pass.values + pass.count * valueBufferBytes_) == 0) {
+        memcpy(pass.keys + pass.count * facts_.key_size, next.data(), next.size());
+        pass.count++;
+      } else if (errno != ENOENT) {
+        return -errno;
+      }
+    }
+    return 0;
+  }
+
+  Napi::Value Progress(Napi::Env env, size_t count, int error) {
+    Napi::Object result = Napi::Object::New(env);
+    result["count"] = Napi::Number::New(env, static_cast<double>(count));
+    result["error"] = Napi::Number::New(env, error);
+    return result;
+  }
+
+  // updateBatch(keys, values, flags) → { count, error: 0 | -errno }: one call where the kernel has it, else one by one.
+  Napi::Value UpdateBatch(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    Napi::Buffer<uint8_t> keys = BufferArgument(info, 0);
+    Napi::Buffer<uint8_t> values = BufferArgument(info, 1);
+    uint64_t flags = Uint32Argument(info, 2);
+    if (facts_.key_size == 0 || valueBufferBytes_ == 0) return Progress(env, 0, -EOPNOTSUPP);
+    const size_t wanted = keys.Length() / facts_.key_size;
+    if (values.Length() / valueBufferBytes_ != wanted) throw Napi::RangeError::New(env, "values and keys differ");
+    LIBBPF_OPTS(bpf_map_batch_opts, options);
+    options.elem_flags = flags;
+    auto count = static_cast<uint32_t>(wanted);
+    int error = wanted == 0 || bpf_map_update_batch(fd_.get(), keys.Data(), values.Data(), &count, &options) == 0 ? 0 : -errno;
+    if (error == 0) return Progress(env, wanted, 0);
+    if (!IsWithoutBatches(error)) return Progress(env, count, error);
+    // A kernel that refuses the command leaves the count as it was.
+    for (size_t done = count == wanted ? 0 : count; done < wanted; done++) {
+      const uint8_t* key = keys.Data() + done * facts_.key_size;
+      if (bpf_map_update_elem(fd_.get(), key, values.Data() + done * valueBufferBytes_, flags) != 0) {
+        return Progress(env, done, -errno);
+      }
+    }
+    return Progress(env, wanted, 0);
+  }
+
+  // deleteBatch(keys) → { count: how many there were, error: 0 | -errno }. The kernel's batch stops at a key that is not there.
+  Napi::Value DeleteBatch(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    Napi::Buffer<uint8_t> keys = BufferArgument(info, 0);
+    if (facts_.key_size == 0) return Progress(env, 0, -EOPNOTSUPP);
+    const size_t wanted = keys.Length() / facts_.key_size;
+    size_t deleted = 0;
+    bool batches = true;
+    for (size_t at = 0; at < wanted;) {
+      const uint8_t* from = keys.Data() + at * facts_.key_size;
+      auto count = static_cast<uint32_t>(wanted - at);
+      int error = 0;
+      if (batches) {
+        error = bpf_map_delete_batch(fd_.get(), from, &count, nullptr) == 0 ? 0 : -errno;
+        if (IsWithoutBatches(error)) {
+          batches = false;
+          continue;
+        }
+      } else {
+        error = bpf_map_delete_elem(fd_.get(), from) == 0 ? 0 : -errno;
+        count = error == 0 ? 1 : 0;
+      }
+      deleted += count;
+      at += count;
+      if (error == -ENOENT) at++;
+      else if (error != 0) return Progress(env, deleted, error);
+    }
+    return Progress(env, deleted, 0);
+  }
+
+  // lookupAndDelete(key, value) → 0 | -errno
+  Napi::Value LookupAndDelete(const Napi::CallbackInfo& info) {
+    return Outcome(info.Env(), bpf_map_lookup_and_delete_elem(fd_.get(), KeyArgument(info, 0), ValueArgument(info, 1)));
+  }
+
+  Napi::Value Freeze(const Napi::CallbackInfo& info) { return Outcome(info.Env(), bpf_map_freeze(fd_.get())); }
+
+  // mmap() → Buffer over the array itself | -errno. Always writable: a write through a read-only mapping would be a SIGSEGV.
+  Napi::Value Mmap(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (facts_.type != BPF_MAP_TYPE_ARRAY || (facts_.map_flags & BPF_F_MMAPABLE) == 0) return Failure(env, EINVAL);
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t bytes = (static_cast<size_t>(facts_.value_size) + 7) / 8 * 8 * facts_.max_entries;
+    const size_t mapped = (bytes + page - 1) / page * page;
+    void* data = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+    if (data == MAP_FAILED) return Failure(env, errno);
+    return Napi::Buffer<uint8_t>::New(
+        env, static_cast<uint8_t*>(data), bytes, [mapped](Napi::Env, uint8_t* at) { munmap(at, mapped); });
   }
 
   // Below 5.6, and for the types without batches. A key deleted under the walk sends it back to the start, so the number of
@@ -199,8 +375,33 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
   std::shared_ptr<std::atomic<uint64_t>> dropped_;
 };
 
+// createMap(type, name, keyBytes, valueBytes, maxEntries, flags, extra, innerMapFd | -1) → NativeMap | -errno
+Napi::Value CreateMap(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::string wanted = StringArgument(info, 0);
+  std::string name = StringArgument(info, 1);
+  for (uint32_t number = 1; number < 1024; number++) {
+    auto type = static_cast<enum bpf_map_type>(number);
+    const char* known = libbpf_bpf_map_type_str(type);
+    if (known == nullptr) break;
+    if (wanted != known) continue;
+    LIBBPF_OPTS(bpf_map_create_opts, options);
+    options.map_flags = Uint32Argument(info, 5);
+    options.map_extra = Uint32Argument(info, 6);
+    int32_t inner = Int32Argument(info, 7);
+    if (inner >= 0) options.inner_map_fd = static_cast<uint32_t>(inner);
+    UniqueFd fd(bpf_map_create(type, name.c_str(), Uint32Argument(info, 2), Uint32Argument(info, 3),
+                               Uint32Argument(info, 4), &options));
+    return fd.open() ? NewMap(env, std::move(fd)) : Failure(env, errno);
+  }
+  return Failure(env, EINVAL);
+}
+
 }  // namespace
 
 Napi::Value NewMap(Napi::Env env, UniqueFd fd) { return AddonOf(env).map.New({Napi::Number::New(env, fd.release())}); }
 
-void InitMap(Napi::Env env, Napi::Object) { AddonOf(env).map = Napi::Persistent(NativeMap::Define(env)); }
+void InitMap(Napi::Env env, Napi::Object exports) {
+  AddonOf(env).map = Napi::Persistent(NativeMap::Define(env));
+  exports["createMap"] = Napi::Function::New(env, CreateMap, "createMap");
+}

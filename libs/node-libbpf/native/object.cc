@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "addon.h"
+#include "attach.h"
 #include "open_link.h"
 #include "open_object.h"
 
@@ -54,6 +55,10 @@ const char* SourceName(const struct bpf_object* object, const struct bpf_map* ma
   return name;
 }
 
+// enum bpf_prog_type and bpf_attach_type, kernel ≥ 6.4.
+constexpr uint32_t kProgramTypeNetfilter = 32;
+constexpr uint32_t kAttachTypeNetfilter = 45;
+
 Napi::Value TypeName(Napi::Env env, const char* name, uint32_t number) {
   return Napi::String::New(env, name != nullptr ? std::string(name) : "type_" + std::to_string(number));
 }
@@ -75,7 +80,15 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
                            InstanceMethod<&NativeObject::Load>("load"),
                            InstanceMethod<&NativeObject::OpenProgram>("openProgram"),
                            InstanceMethod<&NativeObject::OpenMap>("openMap"),
+                           InstanceMethod<&NativeObject::SetAttachTarget>("setAttachTarget"),
                            InstanceMethod<&NativeObject::Attach>("attach"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachKprobe>>("attachKprobe"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachKprobeMulti>>("attachKprobeMulti"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachUprobe>>("attachUprobe"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachUsdt>>("attachUsdt"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachTracepoint>>("attachTracepoint"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachIterator>>("attachIterator"),
+                           InstanceMethod<&NativeObject::AttachStructOps>("attachStructOps"),
                            InstanceMethod<&NativeObject::Close>("close"),
                        });
   }
@@ -120,7 +133,7 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
       Napi::Object entry = Napi::Object::New(env);
       entry["name"] = Napi::String::New(env, bpf_program__name(program));
       entry["section"] = Napi::String::New(env, bpf_program__section_name(program));
-      entry["type"] = TypeName(env, libbpf_bpf_prog_type_str(type), type);
+      entry["type"] = TypeName(env, type == kProgramTypeNetfilter ? "netfilter" : libbpf_bpf_prog_type_str(type), type);
       entry["attachType"] = Napi::Number::New(env, bpf_program__expected_attach_type(program));
       entry["autoload"] = Napi::Boolean::New(env, bpf_program__autoload(program));
       entry["instructionCount"] = Napi::Number::New(env, static_cast<double>(bpf_program__insn_cnt(program)));
@@ -215,6 +228,7 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
     }
     int error = bpf_object__load(opened.object);
     opened.elf = {};
+    opened.targets.clear();
 
     Napi::Object result = Napi::Object::New(env);
     result["error"] = Napi::Number::New(env, error);
@@ -249,6 +263,34 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
     return NewLink(info.Env(), std::move(link));
   }
 
+  template <Napi::Value (*attach)(const Napi::CallbackInfo&, const ObjectProgram&)>
+  Napi::Value AttachBy(const Napi::CallbackInfo& info) {
+    return attach(info, ObjectProgram{ProgramAt(info), object_});
+  }
+
+  // setAttachTarget(program, fd of another program | -1 for the kernel, function) → 0 | -errno; before load().
+  Napi::Value SetAttachTarget(const Napi::CallbackInfo& info) {
+    struct bpf_program* program = ProgramAt(info);
+    int32_t target = Int32Argument(info, 1);
+    std::string function = StringArgument(info, 2);
+    if (target < 0) return Napi::Number::New(info.Env(), bpf_program__set_attach_target(program, 0, function.c_str()));
+    UniqueFd held(fcntl(target, F_DUPFD_CLOEXEC, 3));
+    if (!held.open()) return Failure(info.Env(), errno);
+    int error = bpf_program__set_attach_target(program, held.get(), function.c_str());
+    object_->targets.push_back(std::move(held));
+    return Napi::Number::New(info.Env(), error);
+  }
+
+  Napi::Value AttachStructOps(const Napi::CallbackInfo& info) {
+    OpenLink link;
+    link.libbpf = bpf_map__attach_struct_ops(MapAt(info));
+    if (link.libbpf == nullptr) return Failure(info.Env(), errno);
+    link.structOps = true;
+    // Detaching goes through the map, which belongs to the object.
+    link.keeps = object_;
+    return NewLink(info.Env(), std::move(link));
+  }
+
   void Close(const Napi::CallbackInfo&) { object_.reset(); }
 
   std::shared_ptr<OpenObject> object_;
@@ -273,7 +315,15 @@ Napi::Value OpenObjectFile(const Napi::CallbackInfo& info) {
   }
   if (opened->object == nullptr) return Failure(env, errno);
   struct bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, opened->object) opened->programs.push_back(program);
+  bpf_object__for_each_program(program, opened->object) {
+    opened->programs.push_back(program);
+    // libbpf knows the section from 1.3 on.
+    if (strcmp(bpf_program__section_name(program), "netfilter") == 0 &&
+        bpf_program__type(program) == BPF_PROG_TYPE_UNSPEC) {
+      bpf_program__set_type(program, static_cast<enum bpf_prog_type>(kProgramTypeNetfilter));
+      bpf_program__set_expected_attach_type(program, static_cast<enum bpf_attach_type>(kAttachTypeNetfilter));
+    }
+  }
   struct bpf_map* map = nullptr;
   bpf_object__for_each_map(map, opened->object) opened->maps.push_back(map);
   return AddonOf(env).object.New({Napi::External<std::shared_ptr<OpenObject>>::New(env, &opened)});

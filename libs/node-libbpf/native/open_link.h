@@ -8,10 +8,17 @@
 #include "addon.h"
 #include "open_object.h"
 
-// A link in one of its two shapes: made by libbpf (which may hold a perf event beside it), or a bare link descriptor.
+// A link in one of its shapes: made by libbpf (which may hold a perf event beside it), a bare link descriptor, or an
+// attachment from before there were links.
 struct OpenLink {
   struct bpf_link* libbpf = nullptr;
   UniqueFd fd;
+  // libbpf gives a struct_ops link the descriptor of its map, which must not be taken for a link's.
+  bool structOps = false;
+  // BPF_PROG_ATTACH: the program stays on the target until it is detached by hand.
+  UniqueFd legacyTarget;
+  UniqueFd legacyProgram;
+  uint32_t legacyType = 0;
   // Set where libbpf's link points into its object (USDT).
   std::shared_ptr<OpenObject> keeps;
 };

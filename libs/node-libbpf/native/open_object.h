@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "addon.h"
+
 // A libbpf object and the bytes it was opened from. Shared, because a USDT link points into the object that made it.
 struct OpenObject {
   struct bpf_object* object = nullptr;
@@ -15,6 +17,8 @@ struct OpenObject {
   std::vector<uint8_t> elf;
   std::vector<struct bpf_program*> programs;
   std::vector<struct bpf_map*> maps;
+  // Descriptors that load() will use: the programs to be replaced or traced.
+  std::vector<UniqueFd> targets;
 
   OpenObject() = default;
   OpenObject(const OpenObject&) = delete;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "open_link.h"
 
 namespace {
 
@@ -26,6 +27,8 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
                            InstanceMethod<&NativeProgram::AttachInterface>("attachInterface"),
                            InstanceMethod<&NativeProgram::AttachPath>("attachPath"),
                            InstanceMethod<&NativeProgram::AttachPerfEvent>("attachPerfEvent"),
+                           InstanceMethod<&NativeProgram::AttachSockmap>("attachSockmap"),
+                           InstanceMethod<&NativeProgram::AttachNetfilter>("attachNetfilter"),
                            InstanceMethod<&NativeProgram::Close>("close"),
                        });
   }
@@ -48,7 +51,9 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
     if (bpf_obj_get_info_by_fd(fd_.get(), &facts, &bytes) != 0) return Failure(env, errno);
     char tag[2 * sizeof(facts.tag) + 1];
     for (size_t i = 0; i < sizeof(facts.tag); i++) snprintf(tag + 2 * i, 3, "%02x", facts.tag[i]);
-    const char* type = libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(facts.type));
+    // 32: netfilter, which came after this libbpf.
+    const char* type =
+        facts.type == 32 ? "netfilter" : libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(facts.type));
     Napi::Object result = Napi::Object::New(env);
     result["id"] = Napi::Number::New(env, facts.id);
     result["name"] = Napi::String::New(env, facts.name, strnlen(facts.name, sizeof(facts.name)));
@@ -116,6 +121,40 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
     UniqueFd target(open(StringArgument(info, 0).c_str(), O_RDONLY | O_CLOEXEC));
     if (!target.open()) return Failure(info.Env(), errno);
     return LinkTo(info.Env(), target.get(), Uint32Argument(info, 1), 0);
+  }
+
+  // attachSockmap(mapFd, attachType) → NativeLink | -errno. Sockmap links came with 6.10; before, the program hangs on the map.
+  Napi::Value AttachSockmap(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    auto type = static_cast<enum bpf_attach_type>(Uint32Argument(info, 1));
+    OpenLink link;
+    link.fd = UniqueFd(bpf_link_create(fd_.get(), Int32Argument(info, 0), type, nullptr));
+    if (link.fd.open()) return NewLink(env, std::move(link));
+    if (errno != EINVAL) return Failure(env, errno);
+    link.legacyTarget = UniqueFd(fcntl(Int32Argument(info, 0), F_DUPFD_CLOEXEC, 3));
+    link.legacyProgram = UniqueFd(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
+    if (!link.legacyTarget.open() || !link.legacyProgram.open()) return Failure(env, errno);
+    if (bpf_prog_attach(fd_.get(), link.legacyTarget.get(), type, 0) != 0) return Failure(env, errno);
+    link.legacyType = type;
+    return NewLink(env, std::move(link));
+  }
+
+  // attachNetfilter(protocolFamily, hook, priority, defragment) → NativeLink | -errno; newer than this libbpf's union.
+  Napi::Value AttachNetfilter(const Napi::CallbackInfo& info) {
+    struct {
+      uint32_t programFd, targetFd, attachType, flags;
+      uint32_t protocolFamily, hook;
+      int32_t priority;
+      uint32_t netfilterFlags;
+    } attributes = {};
+    attributes.programFd = static_cast<uint32_t>(fd_.get());
+    attributes.attachType = 45;  // BPF_NETFILTER
+    attributes.protocolFamily = Uint32Argument(info, 0);
+    attributes.hook = Uint32Argument(info, 1);
+    attributes.priority = Int32Argument(info, 2);
+    attributes.netfilterFlags = info[3].ToBoolean() ? 1 : 0;  // BPF_F_NETFILTER_IP_DEFRAG
+    UniqueFd link(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof(attributes))));
+    return link.open() ? NewLink(info.Env(), std::move(link)) : Failure(info.Env(), errno);
   }
 
   // attachPerfEvent(type, config, frequencyHz, period, cpu, pid) → NativeLink | -errno; a frequency of 0 means the period.

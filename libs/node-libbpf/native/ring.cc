@@ -109,14 +109,18 @@ class NativeRing : public Napi::ObjectWrap<NativeRing> {
   // Copies from the cursor on. Stops at a record that its program has not submitted yet: order is kept.
   Copied CopyRecords(uint8_t* target, size_t targetBytes) {
     Copied copied;
-    uint64_t produced = Produced();
-    while (cursor_ < produced) {
-      const uint8_t* record = producer_ + pageBytes_ + (cursor_ & (dataBytes_ - 1));
+    const uint64_t produced = Produced();
+    // In locals: the compiler must assume that a byte written to the target may be a member of this object.
+    const uint8_t* const data = producer_ + pageBytes_;
+    const uint64_t mask = dataBytes_ - 1;
+    uint64_t cursor = cursor_;
+    while (cursor < produced) {
+      const uint8_t* record = data + (cursor & mask);
       uint32_t header = __atomic_load_n(reinterpret_cast<const uint32_t*>(record), __ATOMIC_ACQUIRE);
       if ((header & kBusy) != 0) break;
       uint32_t length = header & ~kDiscarded;
       uint64_t step = RoundTo8(uint64_t{length} + kHeaderBytes);
-      if (step > produced - cursor_ || step > dataBytes_) {
+      if (step > produced - cursor || step > mask + 1) {
         copied.error = -EBADMSG;
         break;
       }
@@ -127,16 +131,18 @@ class NativeRing : public Napi::ObjectWrap<NativeRing> {
           break;
         }
         uint8_t* to = target + copied.bytes;
+        // The padding is zeroed as one word before the bytes come: cheaper than a second call for its few bytes.
+        memset(to + needed - sizeof(uint64_t), 0, sizeof(uint64_t));
         const uint8_t prefix[4] = {static_cast<uint8_t>(length), static_cast<uint8_t>(length >> 8),
                                    static_cast<uint8_t>(length >> 16), static_cast<uint8_t>(length >> 24)};
         memcpy(to, prefix, sizeof(prefix));
         memcpy(to + sizeof(prefix), record + kHeaderBytes, length);
-        memset(to + sizeof(prefix) + length, 0, needed - sizeof(prefix) - length);
         copied.bytes += needed;
         copied.records++;
       }
-      cursor_ += step;
+      cursor += step;
     }
+    cursor_ = cursor;
     return copied;
   }
 
@@ -144,14 +150,12 @@ class NativeRing : public Napi::ObjectWrap<NativeRing> {
   Napi::Value Drain(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     RequireOpen(env);
-    Napi::Buffer<uint8_t> target = BufferArgument(info, 0);
-    if (!info[1].IsTypedArray()) throw Napi::TypeError::New(env, "expected a BigUint64Array");
-    Napi::TypedArray array = info[1].As<Napi::TypedArray>();
-    if (array.TypedArrayType() != napi_biguint64_array || array.ElementLength() < 4) {
-      throw Napi::TypeError::New(env, "expected a BigUint64Array of 4");
-    }
-    Copied copied = CopyRecords(target.Data(), target.Length());
-    uint64_t* result = info[1].As<Napi::BigUint64Array>().Data();
+    // Two calls into Node instead of eight: this is the path that every record of every probe takes.
+    TypedView target = ViewArgument(env, info[0], napi_uint8_array);
+    TypedView out = ViewArgument(env, info[1], napi_biguint64_array);
+    if (out.length < 4) throw Napi::TypeError::New(env, "expected a BigUint64Array of 4");
+    Copied copied = CopyRecords(static_cast<uint8_t*>(target.data), target.length);
+    auto* result = static_cast<uint64_t*>(out.data);
     result[0] = copied.bytes;
     result[1] = copied.records;
     result[2] = cursor_;

@@ -2,6 +2,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <sys/syscall.h>
+
 #include <climits>
 #include <cstring>
 
@@ -14,7 +16,11 @@ namespace {
 class NativeHandle : public Napi::ObjectWrap<NativeHandle> {
  public:
   static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "NativeHandle", {InstanceMethod<&NativeHandle::Close>("close")});
+    return DefineClass(env, "NativeHandle", {
+                                                 InstanceMethod<&NativeHandle::Descriptor>("fd"),
+                                                 InstanceMethod<&NativeHandle::Read>("read"),
+                                                 InstanceMethod<&NativeHandle::Close>("close"),
+                                             });
   }
 
   explicit NativeHandle(const Napi::CallbackInfo& info)
@@ -25,6 +31,15 @@ class NativeHandle : public Napi::ObjectWrap<NativeHandle> {
   }
 
  private:
+  Napi::Value Descriptor(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), fd_.get()); }
+
+  // read(target) → bytes, 0 at the end | -errno
+  Napi::Value Read(const Napi::CallbackInfo& info) {
+    Napi::Buffer<uint8_t> target = BufferArgument(info, 0);
+    ssize_t got = read(fd_.get(), target.Data(), target.Length());
+    return got < 0 ? Failure(info.Env(), errno) : Napi::Number::New(info.Env(), static_cast<double>(got));
+  }
+
   void Close(const Napi::CallbackInfo&) { fd_.Reset(); }
 
   UniqueFd fd_;
@@ -77,6 +92,12 @@ Napi::Value NextId(const Napi::CallbackInfo& info) {
   int result = kind == "map" ? bpf_map_get_next_id(id, &next)
                              : kind == "program" ? bpf_prog_get_next_id(id, &next) : bpf_link_get_next_id(id, &next);
   return result != 0 ? Failure(info.Env(), errno) : Napi::Number::New(info.Env(), next);
+}
+
+// openPidfd(pid) → handle | -errno
+Napi::Value OpenPidfd(const Napi::CallbackInfo& info) {
+  UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, Int32Argument(info, 0), 0)));
+  return fd.open() ? NewHandle(info.Env(), std::move(fd)) : Failure(info.Env(), errno);
 }
 
 Napi::Value EnableStats(const Napi::CallbackInfo& info) {
@@ -132,6 +153,7 @@ void InitSystem(Napi::Env env, Napi::Object exports) {
   exports["openPinned"] = Napi::Function::New(env, OpenPinned, "openPinned");
   exports["openById"] = Napi::Function::New(env, OpenById, "openById");
   exports["nextId"] = Napi::Function::New(env, NextId, "nextId");
+  exports["openPidfd"] = Napi::Function::New(env, OpenPidfd, "openPidfd");
   exports["enableStats"] = Napi::Function::New(env, EnableStats, "enableStats");
   exports["probeTypes"] = Napi::Function::New(env, ProbeTypes, "probeTypes");
   exports["possibleCpus"] = Napi::Function::New(env, PossibleCpus, "possibleCpus");

@@ -1,5 +1,6 @@
-import { closedError, LibbpfError, succeed } from './errors.js';
+import { closedError, succeed } from './errors.js';
 import { findNamed } from './find-named.js';
+import { Link } from './link.js';
 import { BpfMap } from './map.js';
 import type { NativeObject } from './native.js';
 import type { MapSpec, ProgramSpec } from './object-spec.js';
@@ -25,11 +26,6 @@ export class BpfObject {
   ) {
     this.#native = native;
     this.#logs = logs;
-    const attach = (index: number, operation: string) => {
-      const object = this.#native;
-      if (object === undefined) throw closedError(operation);
-      return succeed('BPF_ATTACH', operation, () => object.attach(index));
-    };
     const facts = native.programs();
     this.programs = programs.flatMap((spec, index) => {
       if (!spec.autoload) return [];
@@ -38,7 +34,10 @@ export class BpfObject {
         name: spec.name,
         section: spec.section,
         attachType: facts[index]?.attachType,
-        attach: (operation) => attach(index, operation),
+        attach: (operation, attach) => {
+          const object = this.#opened(operation);
+          return succeed('BPF_ATTACH', operation, () => attach(object, index));
+        },
       });
     });
     this.maps = maps.map((spec, index) => {
@@ -53,14 +52,28 @@ export class BpfObject {
 
   /** Throws BPF_ARGUMENT, which names the programs that were loaded. */
   program(name: string): Program {
-    this.#requireOpen(`find program ${name}`);
+    this.#opened(`find program ${name}`);
     return findNamed('program', this.programs, name);
   }
 
   /** Throws BPF_ARGUMENT, which names the maps that exist. */
   map(name: string): BpfMap {
-    this.#requireOpen(`find map ${name}`);
+    this.#opened(`find map ${name}`);
     return findNamed('map', this.maps, name);
+  }
+
+  /**
+   * Registers a struct_ops map (`SEC(".struct_ops")`, ≥ 5.6) with the kernel. The link has no id, cannot be pinned, and
+   * unregisters when it is closed.
+   */
+  attachStructOps(name: string): Link {
+    const operation = `register struct_ops ${name}`;
+    const object = this.#opened(operation);
+    const index = this.maps.indexOf(this.map(name));
+    return new Link(
+      succeed('BPF_ATTACH', operation, () => object.attachStructOps(index)),
+      'struct_ops',
+    );
   }
 
   /** What the verifier wrote about an accepted program; empty unless `verifierLogLevel` asked for it. */
@@ -76,7 +89,8 @@ export class BpfObject {
     this.#native = undefined;
   }
 
-  #requireOpen(operation: string): void {
-    if (this.#native === undefined) throw new LibbpfError('BPF_CLOSED', operation, 0, 'the object is closed');
+  #opened(operation: string): NativeObject {
+    if (this.#native === undefined) throw closedError(operation);
+    return this.#native;
   }
 }

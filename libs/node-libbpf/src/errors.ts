@@ -1,5 +1,7 @@
 import { errnoName, errnoText } from './errno.js';
 import { native } from './native.js';
+import type { SourceLine } from './verifier-log.js';
+import { parseVerifierLog } from './verifier-log.js';
 
 export type LibbpfErrorCode =
   | 'BPF_ARGUMENT' // the caller's mistake: wrong type, size or name
@@ -41,11 +43,21 @@ export class VerifierError extends LibbpfError {
   override readonly name = 'VerifierError';
   readonly program: string;
   readonly log: string;
+  /** What the verifier has against it, in its own words; empty where the log does not say. */
+  readonly complaint: string;
+  /** The instruction at which it stopped, counted in the program as loaded. */
+  readonly instruction: number | undefined;
+  /** The line of C that this instruction comes from, for objects that were compiled with -g. */
+  readonly source: SourceLine | undefined;
 
   constructor(program: string, errno: number, log: string, detail: string) {
     super('BPF_VERIFIER', `load ${program}`, errno, detail);
     this.program = program;
     this.log = log;
+    const refusal = parseVerifierLog(log);
+    this.complaint = refusal.complaint;
+    this.instruction = refusal.instruction;
+    this.source = refusal.source;
   }
 }
 

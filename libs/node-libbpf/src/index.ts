@@ -1,16 +1,32 @@
 export { LibbpfError, VerifierError } from './errors.js';
 export type { LibbpfErrorCode } from './errors.js';
+export { parseVerifierLog } from './verifier-log.js';
+export type { SourceLine, VerifierRefusal } from './verifier-log.js';
 export { errnoName } from './errno.js';
 export { MapSpec, ObjectSpec, openObject, ProgramSpec } from './object-spec.js';
-export type { OpenOptions } from './object-spec.js';
+export type { AttachTarget, OpenOptions } from './object-spec.js';
 export { BpfObject } from './bpf-object.js';
 export { Program } from './program.js';
-export type { PerfEventOptions, TestRunOptions, TestRunResult } from './program.js';
+export type { NetfilterOptions, PerfEventOptions, TestRunOptions, TestRunResult } from './program.js';
+export type { KprobeMultiOptions, KprobeOptions, UprobeOptions, UsdtOptions } from './probe-target.js';
 export { Link } from './link.js';
+export { ClsactFilter } from './clsact-filter.js';
+export type { ClsactOptions, ClsactRecord } from './clsact-filter.js';
 export { BpfMap } from './map.js';
-export type { MapEntries } from './map.js';
+export type { MapChunk, MapCreation, MapEntries } from './map.js';
+export { perCpuCodec, u32Codec, u64Codec } from './codec.js';
+export type { Codec } from './codec.js';
+export { TypedMap } from './typed-map.js';
+export { MapOfMaps } from './map-of-maps.js';
+export { ProgramArray } from './program-array.js';
+export { BloomFilter, MapQueue } from './keyless-maps.js';
+export { lpmKey, parseLpmKey } from './lpm-key.js';
+export { StorageMap } from './storage-map.js';
+export type { StorageOwner } from './storage-map.js';
+export { UserRingWriter } from './user-ring.js';
+export { PerfReader } from './perf-reader.js';
 export { RingReader } from './ring-reader.js';
-export type { Drained } from './ring-reader.js';
+export type { Drained, RecordReader } from './ring-reader.js';
 export {
   droppedHandles,
   enableStats,

@@ -1,4 +1,5 @@
 import { requireInteger, requireText } from './arguments.js';
+import { errnoName } from './errno.js';
 import { attempt, closedError, LibbpfError, succeed } from './errors.js';
 import type { LinkInfo, NativeLink } from './native.js';
 import { native } from './native.js';
@@ -66,12 +67,18 @@ export class Link {
     handle.setPinned(false);
   }
 
-  /** Swaps the program atomically: XDP, TCX, cgroup, netns, iter. Perf-based, raw_tp and tracing links give EINVAL. */
-  update(program: Program): void {
+  /**
+   * Swaps the program atomically: XDP, TCX, cgroup, netns, iter, sockmap. Perf-based, raw_tp and tracing links give EINVAL.
+   * With `replaces` only if that program is the one attached now, else BPF_LINK with EPERM.
+   */
+  update(program: Program, options: { replaces?: Program } = {}): void {
     const operation = `update ${this.type} link`;
     const handle = this.#opened(operation);
-    const fd = requireInteger(operation, 'program.fd', (program as Program | undefined)?.fd, 0, 0x7fff_ffff);
-    attempt('BPF_LINK', operation, () => handle.update(fd));
+    const fdOf = (name: string, value: Program | undefined) =>
+      requireInteger(operation, name, value?.fd, 0, 0x7fff_ffff);
+    const fd = fdOf('program.fd', program);
+    const replaces = options.replaces === undefined ? undefined : fdOf('replaces.fd', options.replaces);
+    attempt('BPF_LINK', operation, () => handle.update(fd, replaces));
   }
 
   /**
@@ -93,6 +100,32 @@ export class Link {
     const handle = this.#opened(operation);
     const bytesMax = requireInteger(operation, 'bytesMax', options.bytesMax ?? 1 << 20, 1, iteratorBytesMax);
     return succeed('BPF_LINK', operation, () => handle.readIterator(bytesMax));
+  }
+
+  /**
+   * One walk of an iterator program as a stream of Buffers of at most `chunkBytes`, without bound on the whole. The event
+   * loop gets a turn between two chunks; leaving the loop ends the walk.
+   */
+  async *iterate(options: { chunkBytes?: number } = {}): AsyncGenerator<Buffer, void, undefined> {
+    const operation = 'read iterator';
+    const chunkBytes = requireInteger(operation, 'chunkBytes', options.chunkBytes ?? 64 << 10, 1, iteratorBytesMax);
+    const handle = this.#opened(operation);
+    const walk = succeed('BPF_LINK', operation, () => handle.openIterator());
+    try {
+      for (;;) {
+        const chunk = Buffer.allocUnsafe(chunkBytes);
+        const got = walk.read(chunk);
+        if (got === 0) return;
+        // The kernel pauses a long walk with EAGAIN, for whoever else wants the CPU.
+        if (got < 0 && !['EAGAIN', 'EINTR'].includes(errnoName(-got))) {
+          throw new LibbpfError('BPF_LINK', operation, -got);
+        }
+        if (got > 0) yield chunk.subarray(0, got);
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      walk.close();
+    }
   }
 
   /** Idempotent. Detaches unless pinned. */

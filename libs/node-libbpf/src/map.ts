@@ -1,9 +1,11 @@
 import { requireBuffer, requireInteger, requireText } from './arguments.js';
-import { attempt, closedError, LibbpfError, succeed } from './errors.js';
+import type { Codec } from './codec.js';
+import { argumentError, attempt, closedError, LibbpfError, succeed } from './errors.js';
 import { errnoName } from './errno.js';
 import type { NativeMap } from './native.js';
 import { native } from './native.js';
 import { removePin } from './pin.js';
+import { TypedMap } from './typed-map.js';
 
 // Node's Buffers end at 4 GiB or more, but no reader wants to wait for one.
 const readAllBytesMax = 1 << 30;
@@ -16,6 +18,29 @@ export interface MapEntries {
   values: Buffer;
   /** More entries exist than were asked for. */
   truncated: boolean;
+}
+
+/** A piece of a walk: `count` keys and values, one after the other, in Buffers that belong to the receiver. */
+export interface MapChunk {
+  count: number;
+  keys: Buffer;
+  values: Buffer;
+}
+
+export interface MapCreation {
+  /** libbpf's name of the type: `hash`, `array`, `bloom_filter`, … */
+  type: string;
+  /** At most 15 bytes are kept by the kernel. */
+  name?: string;
+  keyBytes: number;
+  valueBytes: number;
+  maxEntries: number;
+  /** BPF_F_*. */
+  flags?: number;
+  /** Bloom filters: how many hash functions (≥ 5.16). */
+  extra?: number;
+  /** For maps of maps: a map like those that will be put in. */
+  inner?: BpfMap;
 }
 
 /** A map. Keys and values are raw bytes in the byte order of this machine. */
@@ -59,6 +84,26 @@ export class BpfMap {
       undefined,
       path,
     );
+  }
+
+  /** A map that no object describes, such as an inner map. It has no BTF. */
+  static create(options: MapCreation): BpfMap {
+    const name = options.name ?? '';
+    const operation = `create map ${name}`;
+    requireText(operation, 'type', options.type);
+    if (name !== '') requireText(operation, 'name', name);
+    const size = (field: string, value: number | undefined) =>
+      requireInteger(operation, field, value ?? 0, 0, 0xffff_ffff);
+    const keyBytes = size('keyBytes', options.keyBytes);
+    const valueBytes = size('valueBytes', options.valueBytes);
+    const maxEntries = size('maxEntries', options.maxEntries);
+    const flags = size('flags', options.flags);
+    const extra = size('extra', options.extra);
+    const inner = options.inner?.fd ?? -1;
+    const handle = succeed('BPF_MAP', operation, () =>
+      native.createMap(options.type, name.slice(0, 15), keyBytes, valueBytes, maxEntries, flags, extra, inner),
+    );
+    return new BpfMap(handle, name === '' ? undefined : name);
   }
 
   get fd(): number {
@@ -133,6 +178,110 @@ export class BpfMap {
     };
   }
 
+  /**
+   * The whole map in chunks of at most `chunkEntries`, with a turn of the event loop between two; in batches or key by key as
+   * readAll. Key by key a deletion under the walk can send it back to the start, so it ends after twice `maxEntries`.
+   */
+  async *chunks(options: { chunkEntries?: number } = {}): AsyncGenerator<MapChunk, void, undefined> {
+    const operation = `walk ${this.name}`;
+    let chunkEntries = requireInteger(operation, 'chunkEntries', options.chunkEntries ?? 1024, 1, 1 << 20);
+    const token = Buffer.alloc(Math.max(8, this.keyBytes));
+    let walk = 0;
+    for (let met = 0; met <= 2 * this.maxEntries;) {
+      const keys = Buffer.allocUnsafeSlow(chunkEntries * this.keyBytes);
+      const values = Buffer.allocUnsafeSlow(chunkEntries * this.valueBufferBytes);
+      const result = this.#opened(operation).readChunk(keys, values, token, walk);
+      if (typeof result === 'number') {
+        // The kernel gives whole hash buckets only: one of them is larger than the chunk.
+        if (errnoName(-result) !== 'ENOSPC' || chunkEntries > this.maxEntries) {
+          throw new LibbpfError('BPF_MAP', operation, -result);
+        }
+        chunkEntries *= 2;
+        continue;
+      }
+      const { count } = result;
+      if (count > 0) {
+        yield {
+          count,
+          keys: keys.subarray(0, count * this.keyBytes),
+          values: values.subarray(0, count * this.valueBufferBytes),
+        };
+      }
+      if (result.ended) return;
+      walk = result.walk;
+      met += count;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /**
+   * Writes many entries, laid out as readAll gives them: in one call (≥ 5.6), one by one where kernel or type has none.
+   * Throws BPF_MAP at the first refused entry, and says how many were written before it. Flags as for update().
+   */
+  updateMany(keys: Buffer, values: Buffer, flags = 0): void {
+    const operation = `update ${this.name}`;
+    const handle = this.#opened(operation);
+    const count = this.#entriesIn(operation, keys);
+    requireBuffer(operation, 'values', values, count * this.valueBufferBytes);
+    requireInteger(operation, 'flags', flags, 0, 0xffff_ffff);
+    const done = handle.updateBatch(keys, values, flags);
+    if (done.error < 0) {
+      throw new LibbpfError('BPF_MAP', operation, -done.error, `after ${done.count} of ${count} entries`);
+    }
+  }
+
+  /** Deletes many keys, one after the other in a Buffer; returns how many of them were there. */
+  deleteMany(keys: Buffer): number {
+    const operation = `delete from ${this.name}`;
+    const handle = this.#opened(operation);
+    const count = this.#entriesIn(operation, keys);
+    const done = handle.deleteBatch(keys);
+    if (done.error < 0)
+      throw new LibbpfError('BPF_MAP', operation, -done.error, `after ${done.count} of ${count} keys`);
+    return done.count;
+  }
+
+  /** The value, taken out in one step; undefined when there is none. Queues and stacks (≥ 4.20), hashes (≥ 5.14). */
+  take(key: Buffer): Buffer | undefined {
+    const operation = `take from ${this.name}`;
+    const handle = this.#opened(operation);
+    requireBuffer(operation, 'key', key, this.keyBytes);
+    const value = Buffer.alloc(this.valueBufferBytes);
+    return this.#found(operation, handle.lookupAndDelete(key, value)) ? value : undefined;
+  }
+
+  /** Whether a bloom filter may have this value (≥ 5.16). */
+  mayContain(value: Buffer): boolean {
+    const operation = `ask ${this.name}`;
+    const handle = this.#opened(operation);
+    if (this.type !== 'bloom_filter') throw argumentError(operation, `a ${this.type} map is not a bloom filter`);
+    requireBuffer(operation, 'value', value, this.valueBufferBytes);
+    return this.#found(operation, handle.lookup(Buffer.alloc(0), value));
+  }
+
+  /** No more writes from user space (≥ 5.2); programs can still write, unless the map is BPF_F_RDONLY_PROG. */
+  freeze(): void {
+    const operation = `freeze ${this.name}`;
+    const handle = this.#opened(operation);
+    attempt('BPF_MAP', operation, () => handle.freeze());
+  }
+
+  /**
+   * The memory of an array that was made with BPF_F_MMAPABLE (≥ 5.5): values at multiples of valueBytes rounded up to 8. The
+   * Buffer is the map, for programs too, and stays valid after close(). A frozen array cannot be mapped (EPERM), and one that
+   * is mapped cannot be frozen (EBUSY) until the garbage collector has taken the Buffer.
+   */
+  mmap(): Buffer {
+    const operation = `map ${this.name}`;
+    const handle = this.#opened(operation);
+    return succeed('BPF_MAP', operation, () => handle.mmap());
+  }
+
+  /** A view with keys and values as the caller's types. Throws BPF_ARGUMENT when the codecs have other sizes than the map. */
+  typed<Key, Value>(codecs: { key: Codec<Key>; value: Codec<Value> }): TypedMap<Key, Value> {
+    return new TypedMap(this, codecs);
+  }
+
   /** Pins into a bpffs. The map then outlives this process. */
   pin(path: string): void {
     const operation = `pin map ${this.name} at ${path}`;
@@ -152,6 +301,14 @@ export class BpfMap {
   close(): void {
     this.#native?.close();
     this.#native = undefined;
+  }
+
+  #entriesIn(operation: string, keys: Buffer): number {
+    requireBuffer(operation, 'keys', keys);
+    if (this.keyBytes === 0 || keys.length % this.keyBytes !== 0) {
+      throw argumentError(operation, `keys must be a multiple of ${this.keyBytes} bytes`);
+    }
+    return keys.length / this.keyBytes;
   }
 
   #found(operation: string, result: number): boolean {

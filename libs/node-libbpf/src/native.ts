@@ -9,7 +9,19 @@ export interface Native {
     name: string | undefined,
     btfCustomPath: string | undefined,
   ): NativeObject | number;
+  createMap(
+    type: string,
+    name: string,
+    keyBytes: number,
+    valueBytes: number,
+    maxEntries: number,
+    flags: number,
+    extra: number,
+    innerMapFd: number,
+  ): NativeMap | number;
   NativeRing: new () => NativeRing;
+  NativePerf: new () => NativePerf;
+  NativeUserRing: new () => NativeUserRing;
   openPinned(path: string, kind: 'map'): NativeMap | number;
   openPinned(path: string, kind: 'program'): NativeProgram | number;
   openPinned(path: string, kind: 'link'): NativeLink | number;
@@ -17,7 +29,21 @@ export interface Native {
   openById(kind: 'program', id: number): NativeProgram | number;
   openById(kind: 'link', id: number): NativeLink | number;
   nextId(kind: NativeKind, id: number): number;
+  openPidfd(pid: number): NativeHandle | number;
   enableStats(): NativeHandle | number;
+  clsactCreate(ifindex: number, direction: string): number;
+  clsactDestroy(ifindex: number): number;
+  tcAttach(
+    ifindex: number,
+    direction: string,
+    programFd: number,
+    handle: number,
+    priority: number,
+    replace: boolean,
+  ): NativeFilter | number;
+  tcQuery(ifindex: number, direction: string, handle: number, priority: number): NativeFilter | number;
+  tcDetach(ifindex: number, direction: string, handle: number, priority: number): number;
+  tcFilterCount(ifindex: number, direction: string): number;
   probeTypes(of: 'program' | 'map'): Record<string, boolean>;
   possibleCpus(): number;
   libbpfVersion(): string;
@@ -29,7 +55,15 @@ export interface Native {
 export type NativeKind = 'map' | 'program' | 'link';
 
 export interface NativeHandle {
+  fd(): number;
+  read(target: Buffer): number;
   close(): void;
+}
+
+export interface NativeFilter {
+  handle: number;
+  priority: number;
+  programId: number;
 }
 
 export interface NativeProgramFacts {
@@ -52,7 +86,8 @@ export interface NativeMapFacts {
   pinPath?: string;
 }
 
-export interface NativeObject extends NativeHandle {
+export interface NativeObject {
+  close(): void;
   programs(): NativeProgramFacts[];
   maps(): NativeMapFacts[];
   setAutoload(program: number, autoload: boolean): number;
@@ -65,7 +100,22 @@ export interface NativeObject extends NativeHandle {
   load(logLevel: number, logBytesMax: number): { error: number; log: string; logs: Record<string, string> };
   openProgram(program: number): NativeProgram | number;
   openMap(map: number): NativeMap | number;
+  setAttachTarget(program: number, targetFd: number, functionName: string): number;
   attach(program: number): NativeLink | number;
+  attachKprobe(program: number, functionName: string, offset: bigint, onReturn: boolean): NativeLink | number;
+  attachKprobeMulti(program: number, functions: string | string[], onReturn: boolean): NativeLink | number;
+  attachUprobe(
+    program: number,
+    path: string,
+    functionName: string | undefined,
+    offset: bigint,
+    pid: number,
+    onReturn: boolean,
+  ): NativeLink | number;
+  attachUsdt(program: number, path: string, provider: string, name: string, pid: number): NativeLink | number;
+  attachTracepoint(program: number, category: string | undefined, name: string): NativeLink | number;
+  attachIterator(program: number, mapFd: number): NativeLink | number;
+  attachStructOps(map: number): NativeLink | number;
 }
 
 export interface ProgramInfo {
@@ -88,7 +138,8 @@ export interface ProgramInfo {
   loadedAtBoottimeNs: bigint;
 }
 
-export interface NativeProgram extends NativeHandle {
+export interface NativeProgram {
+  close(): void;
   fd(): number;
   info(): ProgramInfo | number;
   pin(path: string): number;
@@ -99,6 +150,8 @@ export interface NativeProgram extends NativeHandle {
     dataOutBytes: number,
   ): { returnValue: number; durationNs: number; data?: Buffer } | number;
   attachInterface(ifindex: number, attachType: number, flags: number): NativeLink | number;
+  attachSockmap(mapFd: number, attachType: number): NativeLink | number;
+  attachNetfilter(protocolFamily: number, hook: number, priority: number, defragment: boolean): NativeLink | number;
   attachPath(path: string, attachType: number): NativeLink | number;
   attachPerfEvent(
     type: number,
@@ -124,7 +177,8 @@ export interface MapInfo {
   valueBufferBytes: number;
 }
 
-export interface NativeMap extends NativeHandle {
+export interface NativeMap {
+  close(): void;
   fd(): number;
   info(): MapInfo;
   lookup(key: Buffer, value: Buffer): number;
@@ -132,6 +186,17 @@ export interface NativeMap extends NativeHandle {
   delete(key: Buffer): number;
   nextKey(key: Buffer | undefined, next: Buffer): number;
   readAll(keys: Buffer, values: Buffer): { count: number; ended: boolean } | number;
+  readChunk(
+    keys: Buffer,
+    values: Buffer,
+    token: Buffer,
+    walk: number,
+  ): { count: number; ended: boolean; walk: number } | number;
+  updateBatch(keys: Buffer, values: Buffer, flags: number): { count: number; error: number };
+  deleteBatch(keys: Buffer): { count: number; error: number };
+  lookupAndDelete(key: Buffer, value: Buffer): number;
+  freeze(): number;
+  mmap(): Buffer | number;
   pin(path: string): number;
 }
 
@@ -142,22 +207,38 @@ export interface LinkInfo {
   programId: number;
 }
 
-export interface NativeLink extends NativeHandle {
+export interface NativeLink {
+  close(): void;
   info(): LinkInfo | number;
   pin(path: string): number;
   setPinned(pinned: boolean): void;
-  update(programFd: number): number;
+  update(programFd: number, replacesFd: number | undefined): number;
   detach(): number;
   readIterator(bytesMax: number): Buffer | number;
+  openIterator(): NativeHandle | number;
 }
 
-export interface NativeRing extends NativeHandle {
+export interface NativeRing {
+  close(): void;
   open(mapFd: number): number;
   dataBytes(): number;
   drain(target: Buffer, result: BigUint64Array): number;
   commit(position: bigint): number;
   consumerPosition(): bigint;
   producerPosition(): bigint;
+}
+
+export interface NativePerf {
+  close(): void;
+  open(mapFd: number, dataBytesPerCpu: number): number;
+  drain(target: Buffer, result: BigUint64Array): number;
+  commit(position: bigint): number;
+}
+
+export interface NativeUserRing {
+  close(): void;
+  open(mapFd: number): number;
+  write(record: Buffer): number;
 }
 
 function load(): Native {

@@ -73,6 +73,9 @@ onKernel('ObjectSpec and load [needs root]', () => {
     expect(error).toBeInstanceOf(VerifierError);
     expect(error).toMatchObject({ code: 'BPF_VERIFIER', program: 'out_of_bounds', errnoName: 'EACCES' });
     expect((error as VerifierError).log).toContain('invalid access to packet');
+    expect((error as VerifierError).complaint).toMatch(/^invalid access to packet, off=100 size=1/);
+    expect((error as VerifierError).instruction).toBe(1);
+    expect((error as VerifierError).source?.text).toBe('return data[100];');
     expect(() => spec.load()).toThrow('used after close');
   });
 

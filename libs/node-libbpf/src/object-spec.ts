@@ -6,6 +6,7 @@ import { findNamed } from './find-named.js';
 import { BpfMap } from './map.js';
 import type { NativeMapFacts, NativeObject, NativeProgramFacts } from './native.js';
 import { native } from './native.js';
+import { Program } from './program.js';
 
 export interface OpenOptions {
   /** The object's name; libbpf puts its beginning before the kernel names of global data maps. */
@@ -64,6 +65,26 @@ export class ProgramSpec {
     attempt('BPF_ARGUMENT', operation, () => object.setAutoload(this.#index, value === true));
     this.#autoload = value === true;
   }
+
+  /** For fentry, fexit, fmod_ret, tp_btf, LSM and freplace (≥ 5.6; needs BTF of the target). */
+  setAttachTarget(target: AttachTarget): void {
+    const operation = `set attach target of ${this.name}`;
+    const object = opened(this.#spec, operation);
+    const name = requireText(operation, 'function', target.function);
+    if (target.program !== undefined && !(target.program instanceof Program)) {
+      throw argumentError(operation, 'program must be a Program');
+    }
+    const fd = target.program?.fd ?? -1;
+    attempt('BPF_ARGUMENT', operation, () => object.setAttachTarget(this.#index, fd, name));
+  }
+}
+
+/** What a tracing or `freplace` program is put on, when the ELF section does not say: set before load(). */
+export interface AttachTarget {
+  /** A function of the kernel, of a module, or of `program`. */
+  function: string;
+  /** The loaded BPF program that has the function; without it, the kernel. */
+  program?: Program;
 }
 
 /** A map of an object that is not loaded yet. Global data are maps too: `.rodata`, `.data`, `.bss`. */

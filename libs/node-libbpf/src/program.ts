@@ -1,14 +1,21 @@
 import { requireBuffer, requireInteger, requireText, requireUint64 } from './arguments.js';
 import { argumentError, attempt, closedError, succeed } from './errors.js';
 import { Link } from './link.js';
-import type { NativeLink, NativeProgram, ProgramInfo } from './native.js';
+import { BpfMap } from './map.js';
+import type { NativeLink, NativeObject, NativeProgram, ProgramInfo } from './native.js';
 import { native } from './native.js';
 import { removePin } from './pin.js';
+import type { KprobeMultiOptions, KprobeOptions, UprobeOptions, UsdtOptions } from './probe-target.js';
+import { requireKprobe, requireKprobeMulti, requireUprobe, requireUsdt } from './probe-target.js';
 
 // enum bpf_attach_type and XDP_FLAGS_*: kernel ABI (linux/bpf.h, linux/if_link.h).
 const attachTypeXdp = 37;
 const attachTypeTcx = { ingress: 46, egress: 47 } as const;
 const xdpFlags = { native: 1 << 2, generic: 1 << 1 } as const;
+const attachTypeSockmap: Record<string, number> = { sk_msg: 7, sk_skb: 5 };
+// NFPROTO_* and NF_INET_* (linux/netfilter.h).
+const protocolFamilies = { ipv4: 2, ipv6: 10 } as const;
+const netfilterHooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 // enum perf_type_id (linux/perf_event.h).
 const perfTypes = { hardware: 0, software: 1 } as const;
 
@@ -49,12 +56,21 @@ export interface TestRunResult {
   data?: Buffer;
 }
 
+export interface NetfilterOptions {
+  family: keyof typeof protocolFamilies;
+  hook: keyof typeof netfilterHooks;
+  /** Not INT_MIN or INT_MAX, which the kernel keeps for itself. */
+  priority: number;
+  /** Let the kernel put fragments together before (≥ 6.6). */
+  defragment?: boolean;
+}
+
 /** @internal What a program knows when it comes from an object. */
 export interface ProgramOrigin {
   name: string;
   section: string;
   attachType: number | undefined;
-  attach?: (operation: string) => NativeLink;
+  attach?: (operation: string, attach: (object: NativeObject, index: number) => NativeLink | number) => NativeLink;
 }
 
 /** A loaded program. Closing it does not detach its links. */
@@ -108,10 +124,112 @@ export class Program {
   attach(): Link {
     this.#opened('attach');
     const operation = `attach ${this.name}`;
-    if (this.#origin.attach === undefined) {
-      throw argumentError(operation, 'a program without its object cannot be attached by section');
+    return this.#attachBy(operation, this.type, (object, index) => object.attach(index));
+  }
+
+  /** On a kernel function (perf PMU ≥ 4.17; needs CONFIG_KPROBES). */
+  attachKprobe(options: KprobeOptions): Link {
+    const operation = `attach ${this.name} to kernel function`;
+    const { name, offset, onReturn } = requireKprobe(operation, options);
+    return this.#attachBy(operation, 'perf_event', (object, index) =>
+      object.attachKprobe(index, name, offset, onReturn),
+    );
+  }
+
+  /** On many kernel functions with one link: `SEC("kprobe.multi")`, kernel ≥ 5.18 (needs CONFIG_FPROBE). */
+  attachKprobeMulti(options: KprobeMultiOptions): Link {
+    const operation = `attach ${this.name} to kernel functions`;
+    const { functions, onReturn } = requireKprobeMulti(operation, options);
+    return this.#attachBy(operation, 'kprobe_multi', (object, index) =>
+      object.attachKprobeMulti(index, functions, onReturn),
+    );
+  }
+
+  /** On a function or a place of a program or library (≥ 4.17; needs CONFIG_UPROBES and CAP_SYS_ADMIN). */
+  attachUprobe(options: UprobeOptions): Link {
+    const operation = `attach ${this.name} to user code`;
+    const { path, name, offset, pid, onReturn } = requireUprobe(operation, options);
+    return this.#attachBy(operation, 'perf_event', (object, index) =>
+      object.attachUprobe(index, path, name, offset, pid, onReturn),
+    );
+  }
+
+  /** On a user-defined static tracepoint: `SEC("usdt")` and bpf/usdt.bpf.h. */
+  attachUsdt(options: UsdtOptions): Link {
+    const operation = `attach ${this.name} to a USDT`;
+    const { path, provider, name, pid } = requireUsdt(operation, options);
+    return this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid));
+  }
+
+  /** On `category/name`, such as `sched/sched_switch`. */
+  attachTracepoint(category: string, name: string): Link {
+    const operation = `attach ${this.name} to a tracepoint`;
+    requireText(operation, 'category', category);
+    requireText(operation, 'name', name);
+    return this.#attachBy(operation, 'perf_event', (object, index) => object.attachTracepoint(index, category, name));
+  }
+
+  /** On a raw tracepoint by its bare name, such as `sched_switch` (≥ 4.17). */
+  attachRawTracepoint(name: string): Link {
+    const operation = `attach ${this.name} to a raw tracepoint`;
+    requireText(operation, 'name', name);
+    return this.#attachBy(operation, 'raw_tracepoint', (object, index) =>
+      object.attachTracepoint(index, undefined, name),
+    );
+  }
+
+  /** Of `SEC("iter/bpf_map_elem")`: over the elements of one map (≥ 5.9). Other iterators take `attach()`. */
+  attachIterator(map: BpfMap): Link {
+    const operation = `attach ${this.name} to a map`;
+    if (!(map instanceof BpfMap)) throw argumentError(operation, 'expected a BpfMap');
+    const { fd } = map;
+    return this.#attachBy(operation, 'iter', (object, index) => object.attachIterator(index, fd));
+  }
+
+  /**
+   * On a sockmap or sockhash: sk_msg, or sk_skb as SEC() names it (parser, verdict). From 6.10 a link; before, the program is
+   * detached when the returned handle is closed, and stays on the map if the process dies.
+   */
+  attachSockmap(map: BpfMap): Link {
+    const operation = `attach ${this.name} to sockmap`;
+    const handle = this.#opened(operation);
+    if (!(map instanceof BpfMap) || !['sockmap', 'sockhash'].includes(map.type)) {
+      throw argumentError(operation, 'expected a sockmap or sockhash');
     }
-    return new Link(this.#origin.attach(operation), this.type);
+    const attachType = this.#origin.attachType || attachTypeSockmap[this.type];
+    if (attachType === undefined) throw argumentError(operation, `a ${this.type} program does not attach to a sockmap`);
+    const { fd } = map;
+    return new Link(
+      succeed('BPF_ATTACH', operation, () => handle.attachSockmap(fd, attachType)),
+      'sockmap',
+    );
+  }
+
+  /** `SEC("netfilter")`, kernel ≥ 6.4 with CONFIG_NETFILTER_BPF_LINK; smaller priorities run first. */
+  attachNetfilter(options: NetfilterOptions): Link {
+    const operation = `attach ${this.name} to netfilter`;
+    const handle = this.#opened(operation);
+    if (!Object.hasOwn(protocolFamilies, options.family)) throw argumentError(operation, 'family must be ipv4 or ipv6');
+    if (!Object.hasOwn(netfilterHooks, options.hook)) throw argumentError(operation, 'no such hook');
+    const priority = requireInteger(operation, 'priority', options.priority, -0x7fff_ffff, 0x7fff_fffe);
+    const family = protocolFamilies[options.family];
+    const hook = netfilterHooks[options.hook];
+    const link = succeed('BPF_ATTACH', operation, () =>
+      handle.attachNetfilter(family, hook, priority, options.defragment === true),
+    );
+    return new Link(link, 'netfilter');
+  }
+
+  #attachBy(
+    operation: string,
+    linkType: string,
+    attach: (object: NativeObject, index: number) => NativeLink | number,
+  ): Link {
+    this.#opened(operation);
+    if (this.#origin.attach === undefined) {
+      throw argumentError(operation, 'a program that was opened from a pin has no object to attach it by');
+    }
+    return new Link(this.#origin.attach(operation, attach), linkType);
   }
 
   /** Kernel ≥ 5.9. Without a mode the driver's own is used if it has one, else the generic. */

@@ -14,12 +14,21 @@ export interface Drained {
   more: boolean;
 }
 
+/** What a ring buffer and its fallback, the perf buffer, have in common. */
+export interface RecordReader {
+  readonly name: string;
+  readonly closed: boolean;
+  drain(target: Buffer): Drained;
+  commit(position: bigint): void;
+  close(): void;
+}
+
 /**
  * Reads a BPF_MAP_TYPE_RINGBUF (≥ 5.8) through a mapping of its own, in two steps: drain() copies, commit() frees the space.
  * What was drained and not committed is met again by the next reader of the map, also after a crash. One reader at a time.
  * Positions count bytes since the ring was made, in 64 bits also where the kernel counts in 32.
  */
-export class RingReader {
+export class RingReader implements RecordReader {
   readonly dataBytes: number;
   readonly name: string;
   #native: NativeRing | undefined;
@@ -78,7 +87,8 @@ export class RingReader {
     const operation = `commit ring ${this.name}`;
     const ring = this.#opened(operation);
     requireUint64(operation, 'position', position);
-    attempt('BPF_RING', operation, () => ring.commit(position));
+    const error = ring.commit(position);
+    if (error < 0) throw new LibbpfError('BPF_RING', operation, -error);
   }
 
   /** The last commit. */

@@ -70,7 +70,7 @@ export function listMaps(): MapInfo[] {
   return listAll('map', (id) => read(native.openById('map', id)));
 }
 
-function read<Info>(handle: (NativeHandle & { info(): Info | number }) | number): Info | number {
+function read<Info>(handle: { info(): Info | number; close(): void } | number): Info | number {
   if (typeof handle === 'number') return handle;
   const info = handle.info();
   handle.close();
@@ -83,9 +83,10 @@ function listAll<Info>(kind: NativeKind, readInfo: (id: number) => Info | number
     if (id < 0 && errnoName(-id) === 'ENOENT') return found;
     if (id < 0) throw new LibbpfError('BPF_ENUMERATE', `list ${kind}s`, -id);
     const info = readInfo(id);
-    // One that went away between the two calls is no error.
+    // One that went away between the two calls is no error, nor (EAGAIN) a link that is being made just now.
     if (typeof info !== 'number') found.push(info);
-    else if (errnoName(-info) !== 'ENOENT') throw new LibbpfError('BPF_ENUMERATE', `read ${kind} ${id}`, -info);
+    else if (!['ENOENT', 'EAGAIN'].includes(errnoName(-info)))
+      throw new LibbpfError('BPF_ENUMERATE', `read ${kind} ${id}`, -info);
   }
 }
 
