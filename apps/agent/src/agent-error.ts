@@ -2,6 +2,9 @@ export type AgentErrorCode =
   | 'STATE_IN_USE' // another agent runs on this folder
   | 'STATE_MISSING' // the folder holds no identity: enrol first
   | 'STATE_CORRUPT'
+  | 'STATE_UNWRITABLE' // the disk does not take what must be on it before the next step
+  | 'SPOOL_NO_ROOM' // the disk is down to the reserve that the spool leaves to others
+  | 'TOKEN_INVALID'
   | 'ENROL_REFUSED'
   | 'ENROL_INVALID'
   | 'ENROL_EXISTS'

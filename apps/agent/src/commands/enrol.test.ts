@@ -136,6 +136,9 @@ describe('enrol', () => {
   });
 
   it('refuses what is no token before it asks anybody', async () => {
-    await expect(enrol({ server, token: 'bpf1.x', state: folder })).rejects.toMatchObject({ code: 'TRUST_KEY' });
+    await expect(enrol({ server, token: 'bpf1.x', state: folder })).rejects.toMatchObject({
+      code: 'TOKEN_INVALID',
+      message: 'this is not an enrolment token: it should look like bpf1.<id>.<secret>.<digest>',
+    });
   });
 });

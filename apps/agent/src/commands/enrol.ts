@@ -1,6 +1,6 @@
 import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
-import { acceptFirstRoot, parseEnrolmentToken, type RootDocument } from '@bpfleet/trust';
+import { acceptFirstRoot, parseEnrolmentToken, type EnrolmentToken, type RootDocument } from '@bpfleet/trust';
 import { isDeviceId } from '@bpfleet/wire';
 import { z } from 'zod';
 import { AgentError } from '../agent-error.js';
@@ -30,13 +30,13 @@ export interface EnrolOptions {
 /**
  * Makes this device's own key, asks for a certificate, and checks everything that came back against the token before
  * anything is stored. Returns the device id.
- * @throws AgentError ENROL_EXISTS, ENROL_REFUSED, ENROL_INVALID; TrustError when the root is not the token's
+ * @throws AgentError TOKEN_INVALID, ENROL_EXISTS, ENROL_REFUSED, ENROL_INVALID; TrustError when the root is not the token's
  */
 export async function enrol(options: EnrolOptions): Promise<string> {
   if (isEnrolled(options.state) && !options.replace) {
     throw new AgentError('ENROL_EXISTS', `${options.state} holds an identity already`);
   }
-  const token = parseEnrolmentToken(options.token);
+  const token = readToken(options.token);
   const { csr, key } = await makeRequest();
   const answer = await ask(options.server, { token: options.token.trim(), csr, hostname: hostname().slice(0, 256) });
   const rootBytes = Buffer.from(answer.root, 'base64');
@@ -46,6 +46,14 @@ export async function enrol(options: EnrolOptions): Promise<string> {
   new DocumentStore(options.state).saveRoot(rootBytes);
   saveIdentity(options.state, identity);
   return identity.device;
+}
+
+function readToken(text: string): EnrolmentToken {
+  try {
+    return parseEnrolmentToken(text);
+  } catch (error) {
+    throw new AgentError('TOKEN_INVALID', (error as Error).message);
+  }
 }
 
 async function makeRequest(): Promise<{ csr: string; key: string }> {
