@@ -76,7 +76,11 @@ export class Agent {
     this.trust = new TrustKeeper(device, state.documents, state.time);
     this.lease = advanceLease(state.lease.read() ?? renewLease(now()), now());
     this.spool = new Spool(state.spoolFolder, this.settings.spool, monotonicMs, (batch) => this.sampler.lost(batch));
-    this.spool.begin(state.epoch.next(this.spool.newestEpoch));
+    this.beginEpoch();
+    state.disk.onWritable = () => {
+      this.beginEpoch();
+      this.supervisor.diskWritable();
+    };
     this.link = new Link({
       device,
       url: mqttUrl,
@@ -183,7 +187,21 @@ export class Agent {
     this.timers.push(setInterval(work, ms));
   }
 
+  /**
+   * Batches are known by device, stream, epoch and number for ever: without an epoch of its own on the disk this agent seals
+   * nothing. What runs goes on, its records stay in their rings, and the kernel counts what those cannot hold.
+   */
+  private beginEpoch(): void {
+    if (this.spool.begun) return;
+    try {
+      this.spool.begin(this.options.state.epoch.next(this.spool.newestEpoch));
+    } catch (error) {
+      this.options.log('error', 'telemetry.held', errorFacts(error));
+    }
+  }
+
   private tick(): void {
+    this.options.state.disk.tick();
     this.supervisor.checkBudgets();
     this.supervisor.reconcile();
     this.sender.tick();
@@ -288,9 +306,10 @@ export class Agent {
       await this.link.publishBirth();
       this.publishAll();
     }
+    const epoch = this.spool.begun ? this.spool.epoch : this.options.state.epoch.value;
     const held = streams.map((stream) => {
       const oldest = this.spool.oldest(stream);
-      return { stream, epoch: oldest?.epoch ?? this.spool.epoch, floor: oldest?.floor ?? null };
+      return { stream, epoch: oldest?.epoch ?? epoch, floor: oldest?.floor ?? null };
     });
     await this.link.publish({ kind: 'sync' }, encodeMessage({ v: 1, ...this.trust.question(), streams: held }));
   }
@@ -352,7 +371,7 @@ export class Agent {
 
   private saveLease(): void {
     this.lease = advanceLease(this.lease, this.options.clock.now());
-    this.options.state.lease.write(this.lease);
+    this.options.state.lease.writeSoon(this.lease);
   }
 
   private removeUnused(): void {

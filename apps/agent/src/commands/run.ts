@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/port.js';
 import { errorFacts, jsonLog } from '../log.js';
 import { StateFolder } from '../store/state-folder.js';
 import { agentVersion } from '../version.js';
+import { endOnUncaught } from './crash.js';
 
 const STOP_TIMEOUT_MS = 9_000;
 
@@ -27,8 +28,10 @@ export async function run(options: RunOptions): Promise<void> {
   // A reader of the log that goes away must not take the agent with it.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const log = jsonLog((line) => process.stderr.write(line));
-  const state = new StateFolder(options.state);
+  endOnUncaught(process, log, (code) => process.exit(code));
   const clock = new BootClock();
+  const monotonicMs = (): number => Number(clock.monotonicNs() / 1000n) / 1000;
+  const state = new StateFolder(options.state, { monotonicMs, random: Math.random, log });
   const { device } = state.identity;
   const kernel = await openKernel(options.kernel, device, clock.bootId);
   const facts = await collectFacts(agentVersion, kernel.features);

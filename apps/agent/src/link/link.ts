@@ -65,8 +65,9 @@ export class Link {
 
   private async connect(): Promise<void> {
     const { device, url, certificate, key, ca, nextBirth, log } = this.options;
-    const birth = nextBirth();
     try {
+      // Without a number that is on the disk there is no connection: an old will would pass for a new one.
+      const birth = nextBirth();
       const connection = await openConnection({
         url,
         clientId: device,

@@ -5,7 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DesiredEntry } from '@bpfleet/trust';
 import { AgentError } from '../agent-error.js';
 import { RunStore } from '../store/runs.js';
+import { StateDisk } from '../store/state-disk.js';
 import { RunTelemetry } from '../telemetry/run-telemetry.js';
+import { FaultyPort } from '../testing/faulty-port.js';
 import { FakeKernel } from '../testing/fake-kernel.js';
 import type { RunSlot } from './run-slot.js';
 import { Supervisor, type RunStarter } from './supervisor.js';
@@ -20,6 +22,8 @@ let starts: number;
 let gate: Promise<void>;
 let supervisor: Supervisor;
 let changes: string[];
+let port: FaultyPort;
+let disk: StateDisk;
 
 const RUN = 'raaaaaaaa';
 
@@ -84,7 +88,7 @@ function fakeStarter(owner: () => Supervisor): RunStarter {
 function makeSupervisor(): Supervisor {
   const made: Supervisor = new Supervisor(
     {
-      store: new RunStore(folder),
+      store: new RunStore(folder, disk),
       kernel,
       kernelKey: 'k1',
       sampler: { add: () => undefined, remove: async () => undefined },
@@ -123,6 +127,15 @@ beforeEach(() => {
   starts = 0;
   gate = Promise.resolve();
   changes = [];
+  port = new FaultyPort();
+  disk = new StateDisk({
+    folder,
+    monotonicMs: () => nowSeconds * 1_000,
+    random: () => 1,
+    log: () => undefined,
+    port,
+  });
+  disk.onWritable = () => supervisor.diskWritable();
   supervisor = makeSupervisor();
   supervisor.recover();
 });
@@ -264,6 +277,49 @@ describe('supervisor', () => {
     expect(starts).toBe(2);
     expect(supervisor.report(RUN)).toMatchObject({ state: 'ATTACHED', release: 'b'.repeat(64), revision: 5 });
     expect(kernel.pinned.get(RUN)?.attachments).toBe(1);
+  });
+
+  it('attaches nothing that it could not write down first, and does so as soon as it can', async () => {
+    desired = [entry()];
+    port.fault = 'ENOSPC';
+    await reconcile();
+    expect([starts, kernel.pinned.size]).toEqual([0, 0]);
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'FAILED', error: { code: 'STATE_UNWRITABLE' } });
+    for (let second = 0; second < 100; second++) {
+      nowSeconds += 1;
+      disk.tick();
+      await reconcile();
+    }
+    expect(kernel.pinned.size).toBe(0);
+    port.fault = undefined;
+    nowSeconds += 60;
+    disk.tick();
+    await settle();
+    expect(state()).toBe('ATTACHED');
+    const { revision } = supervisor.report(RUN) ?? {};
+    expect(new RunStore(folder).load().records).toMatchObject([{ state: 'ATTACHED', revision }]);
+  });
+
+  it.each(['ENOSPC', 'EIO', 'EROFS'])('keeps, adopts and takes off what runs through %s', async (code) => {
+    desired = [entry()];
+    await reconcile();
+    port.fault = code;
+    supervisor.saveCounters();
+    desired = [entry({ leaseSeconds: 700 })];
+    await reconcile();
+    expect([state(), kernel.pinned.get(RUN)?.attachments]).toEqual(['ATTACHED', 1]);
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'ATTACHED', adopted: true });
+    desired = [];
+    await reconcile();
+    expect([state(), kernel.pinned.size]).toEqual(['REMOVED', 0]);
+    supervisor.forgetRemoved(RUN);
+    port.fault = undefined;
+    nowSeconds += 60;
+    disk.tick();
+    expect(new RunStore(folder).load()).toEqual({ records: [], unreadable: [] });
   });
 
   it('detaches everything when it closes, or leaves it for a successor', async () => {

@@ -23,7 +23,7 @@ export interface SupervisorOptions {
   /** undefined: no desired state is known, so nothing is touched. */
   readonly desired: () => readonly DesiredEntry[] | undefined;
   readonly leaseElapsedSeconds: () => number;
-  /** A run's state has changed, and is on the disk. */
+  /** A run's state has changed. */
   readonly onChange: (run: string) => void;
   readonly log: Log;
 }
@@ -69,7 +69,8 @@ export class Supervisor {
       const stays = wanted === undefined || (entry !== undefined && sameProgram(entry, record.entry));
       if (stays && this.starter.adopt(slot) && slot.live) {
         sampler.add(slot.live.telemetry);
-        this.move(slot, 'ATTACHED', { inKernel: slot.live.kernel.ids, adopted: true });
+        // It is attached already, and the disk says so: this is no step that would have to wait for the disk.
+        this.set(slot, advance(slot.record, 'ATTACHED', { inKernel: slot.live.kernel.ids, adopted: true }));
         log('info', 'run.adopted', { run: record.run });
       } else {
         kernel.removePins(record.run);
@@ -136,13 +137,24 @@ export class Supervisor {
     return new Set([...this.slots.values()].map(({ record }) => record.entry.release));
   }
 
+  /** What failed for the disk alone need not wait longer, now that it can be written. */
+  diskWritable(): void {
+    for (const slot of this.slots.values()) {
+      const { state, error } = slot.record;
+      if (state !== 'FAILED' || error?.code !== 'STATE_UNWRITABLE') continue;
+      slot.record = { ...slot.record, retryAt: this.options.now() };
+      this.options.store.saveSoon(slot.record);
+    }
+    this.reconcile();
+  }
+
   /** Counters on the disk, so that a crash costs little of them. */
   saveCounters(): void {
     for (const slot of this.slots.values()) {
       if (!slot.live) continue;
       const { rateDrops, spoolDrops, eventsSeen } = slot.live.telemetry.counters();
       // The kernel's own counters live on with its programs and are added when those go.
-      this.options.store.save({
+      this.options.store.saveSoon({
         ...slot.record,
         counters: { ...slot.record.counters, rateDrops, spoolDrops, eventsSeen },
       });
@@ -158,7 +170,7 @@ export class Supervisor {
       if (!slot.live) continue;
       if (mode === 'detach') await this.takeDown(slot);
       else await this.letGo(slot);
-      this.options.store.save(slot.record);
+      this.options.store.saveSoon(slot.record);
     }
   }
 
@@ -200,7 +212,7 @@ export class Supervisor {
     slot.busy = 'stop';
     this.chain(slot, async () => {
       await this.takeDown(slot);
-      if (reason !== 'LEASE_LAPSED') return this.move(slot, reason);
+      if (reason !== 'LEASE_LAPSED') return this.set(slot, advance(slot.record, reason));
       const error = { code: reason, message: 'no word from the server for longer than the lease' };
       // Due at once, but the lease must be renewed first.
       this.set(slot, advance(slot.record, 'FAILED', { error, retryAt: this.options.now() }));
@@ -211,7 +223,7 @@ export class Supervisor {
     const slot = this.slots.get(entry.run);
     if (!slot || sameTerms(slot.record.entry, entry)) return;
     slot.record = { ...slot.record, entry };
-    this.options.store.save(slot.record);
+    this.options.store.saveSoon(slot.record);
     slot.live?.telemetry.setEventsPerSecond(entry.budget.eventsPerSecond, this.options.now().seconds);
   }
 
@@ -274,13 +286,21 @@ export class Supervisor {
     this.measured = this.options.kernel.measure([...this.slots.values()].some(({ live }) => live !== undefined));
   }
 
+  /** The state that the next step leads to, on the disk before the step is taken. @throws AgentError STATE_UNWRITABLE */
   move(slot: RunSlot, state: ReportedRunState, change: Partial<RunRecord> = {}): void {
-    this.set(slot, advance(slot.record, state, change));
+    const record = advance(slot.record, state, change);
+    this.options.store.save(record);
+    this.tell(slot, record);
   }
 
+  /** What has happened, whether or not the disk can be told at once. */
   private set(slot: RunSlot, record: RunRecord): void {
+    this.options.store.saveSoon(record);
+    this.tell(slot, record);
+  }
+
+  private tell(slot: RunSlot, record: RunRecord): void {
     slot.record = record;
-    this.options.store.save(record);
     this.options.log('info', 'run.state', { run: record.run, state: record.state, revision: record.revision });
     this.options.onChange(record.run);
   }

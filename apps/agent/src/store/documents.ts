@@ -1,6 +1,7 @@
-import { appendFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { documentRules, readFileBounded, writeFileAtomic } from '@bpfleet/trust';
+import { documentRules, readFileBounded } from '@bpfleet/trust';
+import { directWriter, type StateWriter } from './state-port.js';
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
@@ -9,7 +10,10 @@ const DIGEST = /^[0-9a-f]{64}$/;
  * checks it again, since a disk can be written by others.
  */
 export class DocumentStore {
-  constructor(private readonly folder: string) {
+  constructor(
+    private readonly folder: string,
+    private readonly writer: StateWriter = directWriter,
+  ) {
     mkdirSync(join(folder, 'releases'), { recursive: true, mode: 0o700 });
     mkdirSync(join(folder, 'blobs'), { recursive: true, mode: 0o700 });
   }
@@ -18,8 +22,9 @@ export class DocumentStore {
     return readFileBounded(join(this.folder, 'root.json'), documentRules.root.bytesMax);
   }
 
+  /** As soon as the disk takes it: what is held in memory was verified, and an older one on the disk is no less so. */
   saveRoot(bytes: Uint8Array): void {
-    writeFileAtomic(join(this.folder, 'root.json'), bytes);
+    this.writer.writeSoon(join(this.folder, 'root.json'), bytes);
   }
 
   /** The newest that was accepted, and the one before it. */
@@ -28,33 +33,36 @@ export class DocumentStore {
     return [path, `${path}.previous`].map((file) => readFileBounded(file, documentRules.desired.bytesMax));
   }
 
+  /** As soon as the disk takes it. A device that restarts before asks anew, and what it was told to stop is stopped again. */
   saveDesired(bytes: Uint8Array): void {
-    writeFileAtomic(join(this.folder, 'desired.json'), bytes);
+    this.writer.writeSoon(join(this.folder, 'desired.json'), bytes);
   }
 
   release(digest: string): Buffer | undefined {
     return readFileBounded(this.path('releases', digest), documentRules.release.bytesMax);
   }
 
+  /** @throws AgentError STATE_UNWRITABLE: a run whose release is not on the disk could not be adopted */
   saveRelease(digest: string, bytes: Uint8Array): void {
-    writeFileAtomic(this.path('releases', digest), bytes);
+    this.writer.write(this.path('releases', digest), bytes);
   }
 
   removeRelease(digest: string): void {
-    rmSync(this.path('releases', digest), { force: true });
+    this.writer.remove(this.path('releases', digest));
   }
 
   blob(digest: string, bytesMax: number): Buffer | undefined {
     return readFileBounded(this.path('blobs', digest), bytesMax);
   }
 
+  /** @throws AgentError STATE_UNWRITABLE */
   saveBlob(digest: string, bytes: Uint8Array): void {
-    writeFileAtomic(this.path('blobs', digest), bytes);
+    this.writer.write(this.path('blobs', digest), bytes);
     this.removePartial(digest);
   }
 
   removeBlob(digest: string): void {
-    rmSync(this.path('blobs', digest), { force: true });
+    this.writer.remove(this.path('blobs', digest));
   }
 
   /** What came of a blob before the link was lost. Not fsynced: the digest of the whole decides at the end. */
@@ -66,12 +74,14 @@ export class DocumentStore {
     return readFileBounded(this.partialPath(digest), bytesMax);
   }
 
+  /** @throws AgentError STATE_UNWRITABLE */
   appendPartial(digest: string, bytes: Uint8Array): void {
-    appendFileSync(this.partialPath(digest), bytes, { mode: 0o600 });
+    const path = this.partialPath(digest);
+    this.writer.attempt(path, bytes.length, () => appendFileSync(path, bytes, { mode: 0o600 }));
   }
 
   removePartial(digest: string): void {
-    rmSync(this.partialPath(digest), { force: true });
+    this.writer.remove(this.partialPath(digest));
   }
 
   /** Removes what no desired state and no run names any more. Returns how many files went. */
@@ -81,7 +91,7 @@ export class DocumentStore {
 
   private removeFrom(kind: 'releases' | 'blobs', used: ReadonlySet<string>): number {
     const unused = readdirSync(join(this.folder, kind)).filter((name) => !used.has(name.slice(0, 64)));
-    for (const name of unused) rmSync(join(this.folder, kind, name), { force: true });
+    for (const name of unused) this.writer.remove(join(this.folder, kind, name));
     return unused.length;
   }
 

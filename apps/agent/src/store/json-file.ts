@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs';
-import { readFileBounded, writeFileAtomic } from '@bpfleet/trust';
+import { readFileBounded } from '@bpfleet/trust';
 import type { z } from 'zod';
+import { directWriter, type StateWriter } from './state-port.js';
 
 /**
  * One JSON value in one file, replaced atomically. A file that does not hold what it should (a disk that lied about
@@ -11,18 +11,25 @@ export class JsonFile<T> {
     private readonly path: string,
     private readonly schema: z.ZodType<T>,
     private readonly bytesMax = 256 * 1024,
+    private readonly writer: StateWriter = directWriter,
   ) {}
 
   read(): T | undefined {
     return this.parse(this.path) ?? this.parse(`${this.path}.previous`);
   }
 
+  /** On the disk when it returns. @throws AgentError STATE_UNWRITABLE */
   write(value: T): void {
-    writeFileAtomic(this.path, Buffer.from(JSON.stringify(value), 'utf8'));
+    this.writer.write(this.path, bytesOf(value));
+  }
+
+  /** On the disk as soon as it takes it. */
+  writeSoon(value: T): void {
+    this.writer.writeSoon(this.path, bytesOf(value));
   }
 
   remove(): void {
-    for (const path of [this.path, `${this.path}.previous`]) rmSync(path, { force: true });
+    for (const path of [this.path, `${this.path}.previous`]) this.writer.remove(path);
   }
 
   private parse(path: string): T | undefined {
@@ -33,4 +40,8 @@ export class JsonFile<T> {
       return undefined;
     }
   }
+}
+
+function bytesOf(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value), 'utf8');
 }

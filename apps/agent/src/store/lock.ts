@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { AgentError } from '../agent-error.js';
 
 const ATTEMPTS = 3;
@@ -12,22 +12,31 @@ function startTicks(pid: number): string | undefined {
   }
 }
 
+/** Agents before this one wrote it into a file. */
+function holderOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+    return readFileSync(path, 'utf8');
+  }
+}
+
 /**
- * One agent on one state folder: two would attach everything twice. Returns the release.
+ * One agent on one state folder: two would attach everything twice. Returns the release. The lock is a symbolic link to
+ * nowhere, whose name says who holds it: it is made whole or not at all, and needs no room on a disk that is full.
  * @throws AgentError STATE_IN_USE
  */
 export function lockFolder(path: string): () => void {
   const mine = `${process.pid} ${startTicks(process.pid) ?? ''}`;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
-      const fd = openSync(path, 'wx', 0o600);
-      writeSync(fd, mine);
-      closeSync(fd);
+      symlinkSync(mine, path);
       return () => rmSync(path, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    const [pid = '', ticks = ''] = readFileSync(path, 'utf8').split(' ');
+    const [pid = '', ticks = ''] = holderOf(path).split(' ');
     if (pid !== '' && ticks !== '' && startTicks(Number(pid)) === ticks) {
       throw new AgentError('STATE_IN_USE', `another agent (process ${pid}) runs on this state folder`, { pid });
     }

@@ -5,6 +5,7 @@ import { reportedRunStates, runErrorSchema, runIdPattern } from '@bpfleet/wire';
 import { z } from 'zod';
 import type { RunRecord } from '../core/run-record.js';
 import { JsonFile } from './json-file.js';
+import { directWriter, type StateWriter } from './state-port.js';
 
 const count = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
 const bootPoint = z.object({ bootId: z.string().max(64), seconds: z.number().min(0) });
@@ -52,7 +53,10 @@ const recordSchema: z.ZodType<RunRecord> = z.object({
 export class RunStore {
   private readonly folder: string;
 
-  constructor(stateFolder: string) {
+  constructor(
+    stateFolder: string,
+    private readonly writer: StateWriter = directWriter,
+  ) {
     this.folder = join(stateFolder, 'runs');
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
   }
@@ -70,8 +74,14 @@ export class RunStore {
     return { records, unreadable };
   }
 
+  /** On the disk when it returns. @throws AgentError STATE_UNWRITABLE */
   save(record: RunRecord): void {
     this.file(record.run).write(record);
+  }
+
+  /** On the disk as soon as it takes it: of what has happened already, or is no step into the kernel. */
+  saveSoon(record: RunRecord): void {
+    this.file(record.run).writeSoon(record);
   }
 
   remove(run: string): void {
@@ -79,6 +89,6 @@ export class RunStore {
   }
 
   private file(run: string): JsonFile<RunRecord> {
-    return new JsonFile(join(this.folder, `${run}.json`), recordSchema, 1024 * 1024);
+    return new JsonFile(join(this.folder, `${run}.json`), recordSchema, 1024 * 1024, this.writer);
   }
 }

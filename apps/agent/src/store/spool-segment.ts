@@ -6,6 +6,15 @@ function pathOf(folder: string, id: number): string {
   return join(folder, `${String(id).padStart(12, '0')}.log`);
 }
 
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** One file of the spool. Only the newest is written to; the others are read and, once nothing in them is held, removed. */
 export class SpoolSegment {
   /** Held batches in it. */
@@ -25,11 +34,12 @@ export class SpoolSegment {
   static create(folder: string, id: number, nowMs: number): SpoolSegment {
     const path = pathOf(folder, id);
     const fd = openSync(path, 'wx', 0o600);
-    const folderFd = openSync(folder, 'r');
     try {
-      fsyncSync(folderFd);
-    } finally {
-      closeSync(folderFd);
+      syncFolder(folder);
+    } catch (error) {
+      closeSync(fd);
+      rmSync(path, { force: true });
+      throw error;
     }
     return new SpoolSegment(path, id, nowMs, 0, fd);
   }
@@ -73,10 +83,9 @@ export class SpoolSegment {
     }
   }
 
-  stopWriting(): void {
-    if (this.writeFd === undefined) return;
-    fsyncSync(this.writeFd);
-    this.close();
+  /** Everything of it is on the disk when this returns. */
+  flush(): void {
+    fsyncSync(this.fd);
   }
 
   /** Idempotent. */
@@ -87,7 +96,11 @@ export class SpoolSegment {
 
   remove(): void {
     this.close();
-    rmSync(this.path, { force: true });
+    try {
+      rmSync(this.path, { force: true });
+    } catch {
+      // A disk that takes nothing: the next start finds it again, and the server knows what it has acknowledged.
+    }
   }
 }
 

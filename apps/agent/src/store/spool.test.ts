@@ -2,6 +2,7 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncat
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DiskRoom } from './disk-room.js';
 import type { BatchMeta } from './spool-frame.js';
 import { Spool, spoolLimits, type SealedBatch, type SpoolLimits } from './spool.js';
 
@@ -16,12 +17,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function open(epoch: number, limits: Partial<SpoolLimits> = {}): Spool {
+function open(epoch: number, limits: Partial<SpoolLimits> = {}, room?: () => DiskRoom): Spool {
   const spool = new Spool(
     folder,
     { ...spoolLimits, ...limits },
     () => nowMs,
     (meta) => dropped.push(meta),
+    room,
   );
   spool.begin(epoch);
   return spool;
@@ -112,6 +114,7 @@ describe('spool', () => {
     writeFileSync(join(folder, 'notes.txt'), 'not ours');
     const second = open(2);
     expect(texts(second)).toEqual(['1.0 a']);
+    put(second, 'b');
     expect(segments()).toContain('000000000100.log');
   });
 
@@ -137,6 +140,22 @@ describe('spool', () => {
     nowMs = 1_500;
     put(aged, 'h');
     expect(texts(aged)).toEqual(['2.1 h']);
+  });
+
+  it('leaves its reserve to others, and takes back what it holds for nobody before it refuses', () => {
+    let freeBytes = 10_000;
+    const limits = { reserveBytesMax: 5_000, reserveShare: 0.01 };
+    const spool = open(1, limits, () => ({ freeBytes, totalBytes: 400_000 }));
+    put(spool, 'a');
+    freeBytes = 4_050;
+    expect(() => put(spool, 'b')).toThrow(expect.objectContaining({ code: 'SPOOL_NO_ROOM' }));
+    expect(texts(spool)).toEqual(['1.0 a']);
+    spool.ack('events', 1, [[0, 0]]);
+    expect(() => put(spool, 'b')).toThrow(expect.objectContaining({ code: 'SPOOL_NO_ROOM' }));
+    expect([segments(), spool.bytes]).toEqual([[], 0]);
+    freeBytes = 10_000;
+    put(spool, 'b');
+    expect(texts(spool)).toEqual(['1.1 b']);
   });
 
   it('remembers which drains of a ring were saved', () => {

@@ -1,7 +1,9 @@
 import { fdatasync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Stream } from '@bpfleet/wire';
+import { AgentError } from '../agent-error.js';
 import { addRange, type Range } from '../core/ranges.js';
+import { diskRoom, reserveBytes, type DiskRoom } from './disk-room.js';
 import { encodeFrame, type BatchMeta, type RingMark } from './spool-frame.js';
 import { SpoolSegment, recoverSegment } from './spool-segment.js';
 
@@ -11,6 +13,9 @@ export interface SpoolLimits {
   /** Bounds the index in memory. */
   readonly batchesMax: number;
   readonly ageMsMax: number;
+  /** What is left to others on the disk: this much, or this share of it where that is less. */
+  readonly reserveBytesMax: number;
+  readonly reserveShare: number;
 }
 
 export const spoolLimits: SpoolLimits = {
@@ -18,6 +23,8 @@ export const spoolLimits: SpoolLimits = {
   segmentBytesMax: 4 * 1024 * 1024,
   batchesMax: 65_536,
   ageMsMax: 7 * 86_400_000,
+  reserveBytesMax: 64 * 1024 * 1024,
+  reserveShare: 0.02,
 };
 
 /** A sealed batch that nobody has acknowledged yet. */
@@ -57,7 +64,8 @@ export class Spool {
   private readonly next = new Map<Stream, number>();
   private readonly lostRanges = new Map<Stream, Range[]>();
   private readonly marks = new Map<string, RingMark[]>();
-  private active: SpoolSegment;
+  /** Opened by the first append: a disk without room must not keep an agent from starting. */
+  private active: SpoolSegment | undefined;
   private total = 0;
   private currentEpoch = 0;
   private newestId = 0;
@@ -69,9 +77,9 @@ export class Spool {
     /** Of a clock that never steps: the time of day of a device without one may jump by decades. */
     private readonly monotonicMs: () => number,
     private readonly onDropped: (batch: BatchMeta) => void,
+    private readonly room: () => DiskRoom | undefined = () => diskRoom(folder),
   ) {
     this.recover();
-    this.active = this.openSegment();
   }
 
   /** The highest epoch that is on disk: a new one must be above it even if the epoch's own file is gone. */
@@ -82,6 +90,11 @@ export class Spool {
   /** Numbers begin at 0 in each epoch. */
   begin(epoch: number): void {
     this.currentEpoch = epoch;
+  }
+
+  /** Nothing may be sealed before: an epoch that is not on the disk could be used twice. */
+  get begun(): boolean {
+    return this.currentEpoch > 0;
   }
 
   get epoch(): number {
@@ -140,26 +153,30 @@ export class Spool {
     return this.marks.get(`${bootId}/${map}`) ?? [];
   }
 
-  /** One write for all; not on the disk before `sync`. Throws when the disk does not take it: then none of them is held. */
+  /**
+   * One write for all; not on the disk before `sync`.
+   * @throws AgentError SPOOL_NO_ROOM, or what the disk says when it does not take it; then none of them is held
+   */
   append(batches: readonly SealedBatch[]): HeldBatch[] {
     if (batches.length === 0) return [];
     const metas = batches.map((batch) => this.metaOf(batch));
     const frames = batches.map((batch, index) => encodeFrame(metas[index] as BatchMeta, batch.payload));
     const bytes = Buffer.concat(frames);
-    this.makeRoom(bytes.length, batches.length);
-    let at = this.active.append(bytes);
+    this.keepReserve(bytes.length);
+    const active = this.makeRoom(bytes.length, batches.length);
+    let at = active.append(bytes);
     this.total += bytes.length;
     return batches.map((batch, index) => {
       at += (frames[index] as Buffer).length;
       const meta = metas[index] as BatchMeta;
       this.next.set(batch.stream, batch.number + 1);
-      return this.hold(meta, this.active, at - batch.payload.length, batch.payload.length);
+      return this.hold(meta, active, at - batch.payload.length, batch.payload.length);
     });
   }
 
   /** Everything that was appended is on the disk when this resolves. */
   async sync(): Promise<void> {
-    await datasync(this.active.fd);
+    if (this.active) await datasync(this.active.fd);
   }
 
   /** Returns what was held and is settled now. */
@@ -216,6 +233,8 @@ export class Spool {
 
   private note(frame: Buffer): void {
     try {
+      // A segment of the last agent cannot be written to, and a note alone is no reason for a new one.
+      this.active ??= this.openSegment();
       this.active.append(frame);
       this.total += frame.length;
     } catch {
@@ -223,8 +242,26 @@ export class Spool {
     }
   }
 
-  private makeRoom(bytes: number, batches: number): void {
-    if (this.active.bytes > 0 && this.active.bytes + bytes > this.limits.segmentBytesMax) this.roll();
+  private keepReserve(bytes: number): void {
+    if (this.leavesReserve(bytes)) return;
+    // Nothing in it is held any more: what it takes up can be had back.
+    if (this.active?.live === 0 && this.active.bytes > 0) {
+      const settled = this.active;
+      this.active = undefined;
+      this.removeSegment(settled);
+      if (this.leavesReserve(bytes)) return;
+    }
+    throw new AgentError('SPOOL_NO_ROOM', 'the disk is down to the reserve that is left to others');
+  }
+
+  private leavesReserve(bytes: number): boolean {
+    const room = this.room();
+    return room === undefined || room.freeBytes - bytes >= reserveBytes(room, this.limits);
+  }
+
+  private makeRoom(bytes: number, batches: number): SpoolSegment {
+    let active = (this.active ??= this.openSegment());
+    if (active.bytes > 0 && active.bytes + bytes > this.limits.segmentBytesMax) active = this.roll(active);
     const tooOld = (): boolean => this.monotonicMs() - (this.segments[0]?.createdAtMs ?? 0) > this.limits.ageMsMax;
     while (
       this.segments.length > 1 &&
@@ -232,13 +269,17 @@ export class Spool {
     ) {
       this.dropOldest();
     }
+    return active;
   }
 
-  private roll(): void {
-    const full = this.active;
-    this.active = this.openSegment();
-    full.stopWriting();
+  private roll(full: SpoolSegment): SpoolSegment {
+    // What is not safe yet must be so before nobody syncs this file any more.
+    full.flush();
+    const active = this.openSegment();
+    this.active = active;
+    full.close();
     if (full.live === 0) this.removeSegment(full);
+    return active;
   }
 
   private dropOldest(): void {

@@ -12,9 +12,11 @@ import { Sampler } from './sampler.js';
 
 let folder: string;
 let spool: Spool;
+let lines: string[];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bpfleet-sampler-'));
+  lines = [];
 });
 afterEach(() => {
   spool.close();
@@ -59,7 +61,7 @@ function openSampler(
     time: () => ({ bootId: 'boot', boottimeNs: '1', monotonicNs: '1', realtimeNs: '1', trusted: false }),
     monotonicMs: () => 0,
     onStored: () => undefined,
-    log: () => undefined,
+    log: (level, event) => lines.push(`${level} ${event}`),
   });
   sampler.add(telemetry);
   return { sampler, telemetry };
@@ -105,6 +107,71 @@ describe('sampler', () => {
     await sampler.drain();
     expect(stored()).toEqual(numbers(0, 10));
     expect(ring.consumerPosition).toBe(160n);
+  });
+
+  it('says once that the disk takes nothing and once that it does again, and drains nothing in between', async () => {
+    const ring = new FakeRing(records(0, 5));
+    const { sampler } = openSampler(ring, 1);
+    const append = spool.append.bind(spool);
+    spool.append = () => {
+      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    };
+    await sampler.drain();
+    ring.records.push(...records(5, 5));
+    let drains = 0;
+    const drain = ring.drain.bind(ring);
+    ring.drain = (target) => {
+      drains += 1;
+      return drain(target);
+    };
+    for (let turn = 0; turn < 100; turn++) {
+      await sampler.drain();
+      await sampler.snapshot();
+    }
+    expect([drains, ring.commits, lines]).toEqual([0, [], ['error spool.unwritable']]);
+    spool.append = append;
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 10));
+    expect(lines).toEqual(['error spool.unwritable', 'info spool.writable']);
+  });
+
+  it('commits nothing whose fsync has failed, not even with the next turn', async () => {
+    const ring = new FakeRing(records(0, 5));
+    const { sampler } = openSampler(ring, 1);
+    const sync = spool.sync.bind(spool);
+    spool.sync = () => Promise.reject(Object.assign(new Error('I/O error'), { code: 'EIO' }));
+    await sampler.drain();
+    await sampler.drain();
+    expect(ring.commits).toEqual([]);
+    spool.sync = sync;
+    await sampler.drain();
+    expect([stored(), ring.consumerPosition]).toEqual([numbers(0, 5), 80n]);
+  });
+
+  it('does not touch the ring of a run that went while the disk took nothing', async () => {
+    const ring = new FakeRing(records(0, 5));
+    const { sampler } = openSampler(ring, 1);
+    const append = spool.append.bind(spool);
+    spool.append = () => {
+      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+    };
+    await sampler.remove('raaaaaaaa');
+    spool.append = append;
+    ring.commit = () => {
+      throw new Error('the ring is closed');
+    };
+    await sampler.drain();
+    expect(stored()).toEqual(numbers(0, 5));
+  });
+
+  it('seals nothing before an epoch has begun, and counts what a run takes with it', async () => {
+    const ring = new FakeRing(records(0, 5));
+    const { sampler, telemetry } = openSampler(ring, 0);
+    await sampler.drain();
+    await sampler.snapshot();
+    expect([ring.commits, spool.batches]).toEqual([[], 0]);
+    await sampler.remove('raaaaaaaa');
+    expect(telemetry.drops.spool).toBe(5);
   });
 
   it('does not seal twice what a predecessor had saved and not committed', async () => {

@@ -33,7 +33,11 @@ export class Sampler {
   private readonly runs = new Map<string, RunTelemetry>();
   private readonly sealer: Sealer;
   private readonly buffer = Buffer.allocUnsafeSlow(DRAIN_BYTES);
-  private commits: (() => void)[] = [];
+  private commits: { readonly run: string; readonly commit: () => void }[] = [];
+  /** Written, and not yet known to be on the disk. */
+  private unsynced: HeldBatch[] = [];
+  /** Writes that the disk has refused since it last took one. */
+  private refusals = 0;
   /** Where each ring was drained up to; commits trail behind. */
   private readonly positions = new WeakMap<Ring, bigint>();
   private queue: Promise<unknown> = Promise.resolve();
@@ -50,22 +54,30 @@ export class Sampler {
     this.runs.set(telemetry.run, telemetry);
   }
 
-  /** A last time everything, then nothing more of this run. */
+  /**
+   * A last time everything, then nothing more of this run. What a full disk does not take waits in memory, at most one turn
+   * of each of its rings: nothing new is attached meanwhile that could be removed again.
+   */
   async remove(run: string): Promise<void> {
     const telemetry = this.runs.get(run);
     if (!telemetry) return;
     await this.inTurn(async () => {
-      this.drainRun(telemetry);
-      await this.snapshotRun(telemetry);
-      await this.store();
+      if (this.options.spool.begun) {
+        this.guard(run, () => this.drainRun(telemetry));
+        await this.snapshotRun(telemetry);
+        await this.store();
+      } else {
+        for (const { ring } of telemetry.rings) telemetry.countSpoolDrops(this.countLeft(ring));
+      }
+      // Its rings are about to be closed: a successor drains what was not committed once more.
+      this.commits = this.commits.filter((waiting) => waiting.run !== run);
       this.runs.delete(run);
     });
   }
 
   drain(): Promise<void> {
     return this.inTurn(async () => {
-      // What the disk did not take waits here; drained records would only pile up behind it.
-      if (this.sealer.waiting > 0) await this.store();
+      if (!(await this.ready())) return;
       for (const telemetry of this.runs.values()) this.guard(telemetry.run, () => this.drainRun(telemetry));
       await this.store();
     });
@@ -73,6 +85,7 @@ export class Sampler {
 
   snapshot(): Promise<void> {
     return this.inTurn(async () => {
+      if (!(await this.ready())) return;
       for (const telemetry of this.runs.values()) {
         try {
           await this.snapshotRun(telemetry);
@@ -90,6 +103,26 @@ export class Sampler {
     telemetry?.countSpoolDrops(batch.stream === 'events' ? batch.count : 0);
     if (telemetry) telemetry.keyframeAtMs = 0;
     this.options.symbols.reset();
+  }
+
+  /**
+   * Whether there is anywhere to put what is drained. If not it stays in its ring, and the kernel counts what a full ring
+   * drops; drained records would only pile up here.
+   */
+  private async ready(): Promise<boolean> {
+    if (!this.options.spool.begun) return false;
+    return (this.sealer.waiting === 0 && this.unsynced.length === 0) || this.store();
+  }
+
+  /** Records that can go nowhere: no epoch is on the disk that they could be sealed under. */
+  private countLeft(ring: Ring): number {
+    let count = 0;
+    for (let turn = 0; turn < DRAINS_PER_TURN_MAX; turn++) {
+      const { records, more } = ring.drain(this.buffer);
+      count += records;
+      if (!more) break;
+    }
+    return count;
   }
 
   /** One after the other: commits belong to the drain before them. */
@@ -122,7 +155,7 @@ export class Sampler {
     const kept = this.buffer.subarray(0, granted === records ? bytes : recordsEnd(this.buffer, granted));
     const mark = { boot: this.options.bootId, map: ring.mapId, from: from.toString(), bytes };
     this.sealer.ring(telemetry.source, name, kept, mark);
-    this.commits.push(() => ring.commit(position));
+    this.commits.push({ run: telemetry.run, commit: () => ring.commit(position) });
     return more;
   }
 
@@ -141,17 +174,25 @@ export class Sampler {
     }
   }
 
-  private async store(): Promise<void> {
-    let stored: HeldBatch[];
+  /** False when the disk did not take it all; then nothing is committed. */
+  private async store(): Promise<boolean> {
     try {
-      stored = this.sealer.flush();
-      if (stored.length > 0) await this.options.spool.sync();
+      this.unsynced.push(...this.sealer.flush());
+      if (this.unsynced.length > 0) await this.options.spool.sync();
     } catch (error) {
-      this.options.log('error', 'spool.write', { waiting: this.sealer.waiting, ...errorFacts(error) });
-      return;
+      this.refusals += 1;
+      // Once, and then again when it is over: it is asked several times a second.
+      if (this.refusals === 1)
+        this.options.log('error', 'spool.unwritable', { waiting: this.sealer.waiting, ...errorFacts(error) });
+      return false;
     }
-    for (const commit of this.commits.splice(0)) commit();
-    if (stored.length > 0) this.options.onStored(stored);
+    const stored = this.unsynced.splice(0);
+    for (const { commit } of this.commits.splice(0)) commit();
+    if (stored.length === 0) return true;
+    if (this.refusals > 0) this.options.log('info', 'spool.writable', { refusals: this.refusals });
+    this.refusals = 0;
+    this.options.onStored(stored);
+    return true;
   }
 
   private async snapshotRun(telemetry: RunTelemetry): Promise<void> {

@@ -99,12 +99,21 @@ export class Sender {
     return this.turn === 0 ? this.queue.shift() : this.queue.pop();
   }
 
+  /** A disk that does not give it back now is as good as silence. */
+  private read(batch: HeldBatch): Buffer | undefined {
+    try {
+      return this.options.spool.payload(batch);
+    } catch {
+      return undefined;
+    }
+  }
+
   private send(batch: HeldBatch, attempts: number): void {
     // Never sooner than the first wait: a slow server must not be asked to work twice.
     const spread = fullJitterMs(attempts, resendBackoff, this.options.random());
     const dueAtMs = this.options.monotonicMs() + Math.max(spread, ceilingMs(attempts, resendBackoff) / 2);
     this.inFlight.set(batch, { batch, attempts, dueAtMs });
-    const payload = this.options.spool.payload(batch);
-    this.options.publish(batch.meta.stream, payload).catch(() => undefined);
+    const payload = this.read(batch);
+    if (payload) this.options.publish(batch.meta.stream, payload).catch(() => undefined);
   }
 }

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +12,7 @@ export class AgentProcess {
   readonly ready: Promise<{ ready: boolean; device: string }>;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   private readonly child: ChildProcess;
+  private readonly events = new EventEmitter();
 
   constructor(args: readonly string[]) {
     this.child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -27,11 +29,30 @@ export class AgentProcess {
     this.ready.catch(() => undefined);
     createInterface({ input: this.child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
       this.lines.push(parsed(line));
+      this.events.emit('line');
     });
   }
 
   get pid(): number {
     return this.child.pid as number;
+  }
+
+  /** Resolves with the first line of its log that is of this event. */
+  logged(event: string): Promise<Record<string, unknown>> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const found = this.lines.find((line) => line['event'] === event);
+        if (!found) return;
+        this.events.off('line', look);
+        resolve(found);
+      };
+      this.events.on('line', look);
+      look();
+    });
+  }
+
+  count(event: string): number {
+    return this.lines.filter((line) => line['event'] === event).length;
   }
 
   /** As when the program that collected the log has died. */

@@ -93,7 +93,7 @@ export class TrustKeeper {
     const fresh = acceptFresh(this.currentRoot, this.device, this.nonce, bytes);
     this.nonce = undefined;
     this.heardTime = hearTime(this.heardTime, Date.parse(fresh.time), now);
-    this.timeFile.write(this.heardTime);
+    this.timeFile.writeSoon(this.heardTime);
     return {
       fresh,
       wantsRoot: fresh.digests.root !== this.currentRootDigest,
