@@ -45,6 +45,8 @@ export interface AgentOptions {
 
 const TICK_MS = 1_000;
 const ROOTS_AT_ONCE_MAX = 16;
+/** Nothing is told without a connection, whose number is on the disk: changes that are not, count as at most these. */
+const REVISIONS_PER_CONNECTION = 1_024;
 
 /** Wires the rooms together; decides nothing itself. */
 export class Agent {
@@ -165,6 +167,7 @@ export class Agent {
     return new Supervisor(
       {
         store: state.runs,
+        revisionFloor: state.connection.value * REVISIONS_PER_CONNECTION,
         kernel,
         kernelKey,
         sampler: this.sampler,

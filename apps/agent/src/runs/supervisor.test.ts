@@ -23,6 +23,7 @@ let gate: Promise<void>;
 let supervisor: Supervisor;
 let changes: string[];
 let port: FaultyPort;
+let revisionFloor: number;
 let disk: StateDisk;
 
 const RUN = 'raaaaaaaa';
@@ -89,6 +90,7 @@ function makeSupervisor(): Supervisor {
   const made: Supervisor = new Supervisor(
     {
       store: new RunStore(folder, disk),
+      revisionFloor,
       kernel,
       kernelKey: 'k1',
       sampler: { add: () => undefined, remove: async () => undefined },
@@ -127,6 +129,7 @@ beforeEach(() => {
   starts = 0;
   gate = Promise.resolve();
   changes = [];
+  revisionFloor = 0;
   port = new FaultyPort();
   disk = new StateDisk({
     folder,
@@ -298,6 +301,24 @@ describe('supervisor', () => {
     expect(state()).toBe('ATTACHED');
     const { revision } = supervisor.report(RUN) ?? {};
     expect(new RunStore(folder).load().records).toMatchObject([{ state: 'ATTACHED', revision }]);
+  });
+
+  it('goes on above what an agent before it has told and could not write down', async () => {
+    desired = [entry()];
+    port.fault = 'ENOSPC';
+    await reconcile();
+    const told = supervisor.report(RUN)?.revision ?? 0;
+    port.fault = undefined;
+    revisionFloor = 1_024;
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    await reconcile();
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'ATTACHED', revision: 1_026 });
+    expect(told).toBeLessThan(revisionFloor);
+    revisionFloor = 2_048;
+    supervisor = makeSupervisor();
+    supervisor.recover();
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'ATTACHED', adopted: true, revision: 2_049 });
   });
 
   it.each(['ENOSPC', 'EIO', 'EROFS'])('keeps, adopts and takes off what runs through %s', async (code) => {

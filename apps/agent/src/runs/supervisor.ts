@@ -15,6 +15,8 @@ import { RunSlot } from './run-slot.js';
 export interface SupervisorOptions {
   readonly store: RunStore;
   readonly kernel: Kernel;
+  /** Above every revision that an earlier agent may have told and not written down; the server ignores lower ones. */
+  readonly revisionFloor: number;
   /** What decides a verdict on this machine. */
   readonly kernelKey: string;
   readonly sampler: Pick<Sampler, 'add' | 'remove'>;
@@ -62,7 +64,8 @@ export class Supervisor {
     const { records, unreadable } = store.load();
     const wanted = this.options.desired();
     for (const run of unreadable) store.remove(run);
-    for (const record of records) {
+    for (const stored of records) {
+      const record = this.raised(stored);
       const slot = new RunSlot(record);
       this.slots.set(record.run, slot);
       const entry = wanted?.find(({ run }) => run === record.run);
@@ -186,7 +189,7 @@ export class Supervisor {
   }
 
   private start(entry: DesiredEntry): void {
-    const slot = this.slots.get(entry.run) ?? new RunSlot(newRecord(entry, this.options.kernelKey));
+    const slot = this.slots.get(entry.run) ?? new RunSlot(this.raised(newRecord(entry, this.options.kernelKey)));
     this.slots.set(entry.run, slot);
     slot.busy = 'start';
     slot.abort = new AbortController();
@@ -291,6 +294,10 @@ export class Supervisor {
     const record = advance(slot.record, state, change);
     this.options.store.save(record);
     this.tell(slot, record);
+  }
+
+  private raised(record: RunRecord): RunRecord {
+    return { ...record, revision: Math.max(record.revision, this.options.revisionFloor) };
   }
 
   /** What has happened, whether or not the disk can be told at once. */
