@@ -170,7 +170,7 @@ describeWithJail('lintObject', missingCapabilities(['clang', 'btf']), () => {
     const body = `struct call_key { u32 pid; u64 cgroup; }; struct { __uint(type, BPF_MAP_TYPE_PERCPU_HASH); __uint(max_entries, 4); __type(key, struct call_key); __type(value, u64); } counts SEC(".maps"); ${PROGRAM} ${GPL}`;
     const findings = await lint(
       body,
-      'metrics: [{ name: calls_total, type: counter, map: counts, labels: { pid: unsigned } }]',
+      'metrics: [{ name: calls_total, type: counter, map: counts, labels: { pid: unsigned, cgroup: hex } }]',
     );
     expect(findings).toMatchObject([
       { rule: 'map_layout', map: 'counts', message: expect.stringContaining('padding after pid') },
