@@ -8,6 +8,7 @@
         "native/static_link.cc",
         "native/object.cc",
         "native/program.cc",
+        "native/create_map.cc",
         "native/map.cc",
         "native/link.cc",
         "native/attach.cc",

@@ -103,6 +103,7 @@ inline Napi::Value BigIntValue(Napi::Env env, uint64_t value) { return Napi::Big
 void InitObject(Napi::Env env, Napi::Object exports);
 void InitProgram(Napi::Env env, Napi::Object exports);
 void InitMap(Napi::Env env, Napi::Object exports);
+void InitCreateMap(Napi::Env env, Napi::Object exports);
 void InitLink(Napi::Env env, Napi::Object exports);
 void InitRing(Napi::Env env, Napi::Object exports);
 void InitUserRing(Napi::Env env, Napi::Object exports);
