@@ -60,3 +60,20 @@ describe('the route table', () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 });
+
+describe('device ids in queries', () => {
+  it.each(['listMetrics', 'series', 'heatmap', 'events', 'profile', 'listRuns'] as const)(
+    '%s refuses one that holds / + or #, and says what an id is',
+    (name) => {
+      const rest = { metric: 'm', probe: 'p', event: 'e', profile: 'x' };
+      const known = Object.keys((routes[name].query as { shape?: object }).shape ?? {});
+      const query = Object.fromEntries(
+        Object.entries({ device: 'd/+#aaaaaaa', ...rest }).filter(([key]) => known.includes(key)),
+      );
+      const result = routes[name].query.safeParse(query);
+      expect(result.error?.issues.map(({ path, message }) => [path.join('.'), message])).toEqual([
+        ['device', 'a device id is d and 8 to 31 of a-z and 0-9; it never holds / + or #'],
+      ]);
+    },
+  );
+});

@@ -3,6 +3,7 @@ import { assignmentSchema, createAssignmentRequestSchema, previewRequestSchema, 
 import {
   createEnrolmentTokenRequestSchema,
   createdEnrolmentTokenSchema,
+  deviceIdSchema,
   deviceListQuerySchema,
   deviceListSchema,
   deviceSchema,
@@ -36,7 +37,7 @@ import {
 
 const none = z.undefined();
 const items = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
-const deviceQuery = z.strictObject({ device: z.string() });
+const deviceQuery = z.strictObject({ device: deviceIdSchema });
 
 function route<B extends z.ZodType, Q extends z.ZodType, R extends z.ZodType>(
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
