@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,8 +9,6 @@ import type { VerifierReport } from './report.js';
 
 // The process itself is under test, as built.
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const onKernel = process.getuid?.() === 0 ? describe : describe.skip;
-
 const prelude = `
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -52,7 +51,7 @@ int optional(struct xdp_md *ctx)
 }
 `;
 
-onKernel('the verifier process [needs root]', () => {
+describeWithKernel('the verifier process', ['root'], () => {
   let folder: string;
   let goodObject: string;
   let mixedObject: string;

@@ -1,17 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { existsSync, readFileSync } from 'node:fs';
-import { cgroup2Root, FixtureCompiler, isRoot, mountTracefs } from '../fixtures/compile.js';
+import { cgroup2Root, FixtureCompiler, mountTracefs } from '../fixtures/compile.js';
 import { eventually } from '../fixtures/eventually.js';
 import type { BpfObject, Link } from './index.js';
 import { enableStats, listLinks, listPrograms, LibbpfError, openObject, possibleCpus } from './index.js';
 
-const onKernel = isRoot ? describe : describe.skip;
 const slots = ['tracepoint', 'raw_tp', 'tp_btf', 'uprobe', 'perf_event', 'xdp', 'cgroup_skb', 'tcx'] as const;
 const getuidNumbers: Record<string, bigint> = { x64: 102n, arm64: 174n, arm: 199n };
 
-onKernel('attach [needs root]', () => {
+describeWithKernel('attach', ['root'], () => {
   let compiler: FixtureCompiler;
   let bytes: Buffer;
   let object: BpfObject;

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,18 +8,17 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { FixtureCompiler, isRoot, makePinFolder, mountTracefs } from '../fixtures/compile.js';
+import { FixtureCompiler, makePinFolder, mountTracefs } from '../fixtures/compile.js';
 import { eventually } from '../fixtures/eventually.js';
 import type { BpfObject } from './index.js';
 import { BpfMap, droppedHandles, Link, listLinks, openObject, Program } from './index.js';
 
-const onKernel = isRoot ? describe : describe.skip;
 const addon = fileURLToPath(new URL('../build/Release/bpf.node', import.meta.url));
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-onKernel('lifetimes [needs root]', () => {
+describeWithKernel('lifetimes', ['root'], () => {
   let compiler: FixtureCompiler;
   let bytes: Buffer;
   let folder: string;

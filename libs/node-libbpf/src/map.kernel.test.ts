@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals';
-import { FixtureCompiler, isRoot } from '../fixtures/compile.js';
+import { afterAll, beforeAll, beforeEach, afterEach, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
+import { FixtureCompiler } from '../fixtures/compile.js';
 import type { BpfMap, BpfObject } from './index.js';
 import { openObject, possibleCpus } from './index.js';
-
-const onKernel = isRoot ? describe : describe.skip;
 
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -17,7 +16,7 @@ function u64(value: bigint): Buffer {
   return bytes;
 }
 
-onKernel('BpfMap [needs root]', () => {
+describeWithKernel('BpfMap', ['root'], () => {
   let compiler: FixtureCompiler;
   let bytes: Buffer;
   let object: BpfObject;

@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { FixtureCompiler, isRoot } from '../fixtures/compile.js';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
+import { FixtureCompiler } from '../fixtures/compile.js';
 import { openObject, VerifierError } from './index.js';
 
-const onKernel = isRoot ? describe : describe.skip;
-
-onKernel('ObjectSpec and load [needs root]', () => {
+describeWithKernel('ObjectSpec and load', ['root'], () => {
   let compiler: FixtureCompiler;
   let refused: Buffer;
   let ring: Buffer;

@@ -1,11 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { FixtureCompiler, isRoot, makePinFolder } from '../fixtures/compile.js';
+import { FixtureCompiler, makePinFolder } from '../fixtures/compile.js';
 import type { BpfObject } from './index.js';
 import { BpfMap, openObject, RingReader } from './index.js';
-
-const onKernel = isRoot ? describe : describe.skip;
 
 /** The sequence numbers of drained records; checks the framing and the long record's text on the way. */
 function sequences(target: Buffer, bytes: number): bigint[] {
@@ -21,7 +20,7 @@ function sequences(target: Buffer, bytes: number): bigint[] {
   return found;
 }
 
-onKernel('RingReader [needs root]', () => {
+describeWithKernel('RingReader', ['root'], () => {
   let compiler: FixtureCompiler;
   let bytes: Buffer;
   let object: BpfObject;
