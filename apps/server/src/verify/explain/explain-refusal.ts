@@ -49,7 +49,8 @@ export function explainRefusal(refused: RefusedProgram, object: Buffer): Refusal
       log,
     };
   }
-  return { ...withoutWords(refused, tail), log };
+  const source = locate(tail, refused.program, object, undefined);
+  return { ...withoutWords(refused, tail), ...(source ? { source } : {}), log };
 }
 
 function withoutWords(refused: RefusedProgram, tail: string[]): Omit<RefusalExplanation, 'log'> {
