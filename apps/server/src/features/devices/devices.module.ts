@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { DesiredQueueModule } from '../desired/queue/index.js';
+import { KernelGroupsModule } from '../kernels/groups/index.js';
 import { RunsModule } from '../runs/index.js';
 import { DevicesController } from './devices.controller.js';
 import { Devices } from './devices.service.js';
@@ -7,7 +8,7 @@ import { Presence } from './presence.service.js';
 import { ReportedState } from './reported.service.js';
 
 @Module({
-  imports: [RunsModule, DesiredQueueModule],
+  imports: [RunsModule, DesiredQueueModule, KernelGroupsModule],
   providers: [Devices, Presence, ReportedState],
   exports: [Devices, Presence, ReportedState],
 })

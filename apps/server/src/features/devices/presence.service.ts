@@ -4,6 +4,7 @@ import { Clock } from '../../platform/clock.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { DesiredQueue } from '../desired/queue/index.js';
+import { KernelGroups } from '../kernels/groups/index.js';
 
 /**
  * Who is there. A broker says that a device is gone by publishing its will, which may come late, behind the birth of the
@@ -16,6 +17,7 @@ export class Presence {
     private readonly clock: Clock,
     private readonly live: LiveBus,
     private readonly queue: DesiredQueue,
+    private readonly groups: KernelGroups,
   ) {}
 
   /** False for a birth older than the newest: nothing was changed. */
@@ -42,6 +44,7 @@ export class Presence {
           birth.facts?.kernelArch ?? null,
         ],
       );
+      if (birth.facts) await this.groups.note(client, deviceId, birth.facts);
       if (row.differ || row.undecided) await this.queue.due(client, [deviceId]);
       await this.live.publish({ type: 'device', device: deviceId, online: true }, client);
       return true;
