@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { machine, release } from 'node:os';
+import { gnuBuildId } from '@bpfleet/btf';
 import type { KernelReport } from './report.js';
 
-const noteGnuBuildId = 3;
 // Bits of CapEff (linux/capability.h).
 const capSysAdmin = 21n;
 const capBpf = 39n;
@@ -61,28 +61,10 @@ function tracefsEvents(): string | undefined {
 /** The GNU build id among the ELF notes of a file; null where there is none. */
 export function readBuildId(path: string): string | null {
   try {
-    return findBuildId(readFileSync(path));
+    return gnuBuildId(readFileSync(path)) ?? null;
   } catch {
     return null;
   }
-}
-
-/** Notes are u32 name size, u32 descriptor size, u32 type, then both padded to 4 bytes, in the byte order of the machine. */
-export function findBuildId(notes: Buffer): string | null {
-  const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
-  for (let offset = 0; offset + 12 <= notes.length;) {
-    const nameBytes = notes.readUInt32LE(offset);
-    const descriptorBytes = notes.readUInt32LE(offset + 4);
-    const type = notes.readUInt32LE(offset + 8);
-    const descriptor = offset + 12 + padded(nameBytes);
-    if (descriptor + descriptorBytes > notes.length) return null;
-    const name = notes.toString('latin1', offset + 12, offset + 12 + nameBytes);
-    if (type === noteGnuBuildId && name === 'GNU\0') {
-      return notes.toString('hex', descriptor, descriptor + descriptorBytes);
-    }
-    offset = descriptor + padded(descriptorBytes);
-  }
-  return null;
 }
 
 /** A small file without the white space around it; null where it cannot be read. */

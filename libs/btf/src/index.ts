@@ -25,6 +25,7 @@ export type {
   VariableType,
   VoidType,
 } from './types/types.js';
+export { gnuBuildId } from './elf/build-id.js';
 export { EM_BPF, parseElf } from './elf/elf.js';
 export type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from './elf/elf.js';
 export { readObject } from './object/object.js';

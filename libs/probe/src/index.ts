@@ -1,5 +1,5 @@
 // The agent and the CLI know BTF only through this library.
-export { BtfError, CopyWriter, readObject } from '@bpfleet/btf';
+export { BtfError, CopyWriter, gnuBuildId, readObject } from '@bpfleet/btf';
 export type { BpfObjectFile, MapDefinition, ProgramDefinition } from '@bpfleet/btf';
 export { checkManifest } from './manifest/check.js';
 export { ManifestError, ParamError } from './manifest/error.js';

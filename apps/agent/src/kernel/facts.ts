@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { cpus, hostname, machine, release, totalmem } from 'node:os';
+import { gnuBuildId } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
 
 const TEXT_MAX = 256;
-const NOTE_TYPE_BUILD_ID = 3;
+/** Where a kernel built with CONFIG_DEBUG_INFO_BTF (>= 5.4) shows its own types. */
+export const KERNEL_BTF = '/sys/kernel/btf/vmlinux';
 
 function readText(path: string): string | undefined {
   try {
@@ -22,37 +24,19 @@ function kernelArch(): Facts['kernelArch'] {
   return name === 'aarch64' || name === 'arm64' ? 'arm64' : 'arm';
 }
 
-/** ELF notes: u32 name bytes, u32 description bytes, u32 type, then both, each padded to 4. Undefined without a GNU build id. */
-export function buildIdOf(notes: Buffer): string | undefined {
-  for (let at = 0; at + 12 <= notes.length;) {
-    const nameBytes = notes.readUInt32LE(at);
-    const descriptionBytes = notes.readUInt32LE(at + 4);
-    const type = notes.readUInt32LE(at + 8);
-    const nameAt = at + 12;
-    const descriptionAt = nameAt + Math.ceil(nameBytes / 4) * 4;
-    const end = descriptionAt + descriptionBytes;
-    if (end > notes.length) return undefined;
-    if (type === NOTE_TYPE_BUILD_ID && notes.toString('latin1', nameAt, nameAt + 3) === 'GNU') {
-      return notes.toString('hex', descriptionAt, Math.min(end, descriptionAt + 32));
-    }
-    at = descriptionAt + Math.ceil(descriptionBytes / 4) * 4;
-  }
-  return undefined;
-}
-
 function kernelBuildId(): string | null {
   try {
-    return buildIdOf(readFileSync('/sys/kernel/notes')) ?? null;
+    return gnuBuildId(readFileSync('/sys/kernel/notes')) ?? null;
   } catch {
     return null;
   }
 }
 
 /** The kernel's BTF is megabytes: it is hashed as it streams, once per process. */
-async function btfDigest(): Promise<string | null> {
+async function btfDigest(path: string): Promise<string | null> {
   const hash = createHash('sha256');
   try {
-    for await (const chunk of createReadStream('/sys/kernel/btf/vmlinux')) hash.update(chunk as Buffer);
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   } catch {
     return null;
   }
@@ -82,7 +66,12 @@ function distribution(): string | null {
   }
 }
 
-export async function collectFacts(agentVersion: string, features: readonly string[]): Promise<Facts> {
+/** `btfPath`: the file with the types of the running kernel; one that is not there is a kernel without BTF. */
+export async function collectFacts(
+  agentVersion: string,
+  features: readonly string[],
+  btfPath = KERNEL_BTF,
+): Promise<Facts> {
   return {
     hostname: hostname().slice(0, TEXT_MAX),
     machine: readText('/sys/firmware/devicetree/base/model') ?? readText('/sys/class/dmi/id/product_name') ?? null,
@@ -91,7 +80,7 @@ export async function collectFacts(agentVersion: string, features: readonly stri
     kernelArch: kernelArch(),
     kernelBuildId: kernelBuildId(),
     userBits: process.arch === 'arm' || process.arch === 'ia32' ? 32 : 64,
-    btfDigest: await btfDigest(),
+    btfDigest: await btfDigest(btfPath),
     jit: jit(),
     lsm: (readText('/sys/kernel/security/lsm') ?? '')
       .split(',')
