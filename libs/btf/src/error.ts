@@ -17,9 +17,11 @@ export type BtfErrorCode =
   /** `.maps`, `.BTF.ext` or a data section of a BPF object is malformed. */
   | 'OBJECT_INVALID'
   /** A record is shorter than the struct that it should hold. */
-  | 'RECORD_SHORT';
+  | 'RECORD_SHORT'
+  /** A value that is to be encoded does not fit its type. */
+  | 'VALUE_INVALID';
 
-/** The only error this library throws for bad input. `offset` is in bytes from the start of the structure that was read. */
+/** Every error this library throws for bad input is one of these. `offset` is in bytes from the start of the structure that was read. */
 export class BtfError extends Error {
   override readonly name = 'BtfError';
 
@@ -29,5 +31,16 @@ export class BtfError extends Error {
     readonly offset?: number,
   ) {
     super(offset === undefined ? message : `${message} (at byte ${offset})`);
+  }
+}
+
+/** A value that cannot be encoded as its type. */
+export class BtfValueError extends BtfError {
+  constructor(
+    /** Where in the value: `key.addr[3]`. */
+    readonly path: string,
+    detail: string,
+  ) {
+    super('VALUE_INVALID', `${path} ${detail}`);
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { copyEncoder, pgTypeOf } from './decode/copy-encoder.js';
 import { objectDecoder } from './decode/object-decoder.js';
 import { parseElf } from './elf/elf.js';
+import { codecOf } from './encode/codec.js';
 import { BtfError } from './error.js';
 import { columnsOf } from './layout/columns.js';
 import { readObject } from './object/object.js';
@@ -134,6 +135,12 @@ function exercise(bytes: Uint8Array): 'read' | 'refused' {
       attempt(() => object.btf.sizeOf(id));
       attempt(() => object.btf.printC(id));
       attempt(() => objectDecoder(object.btf, id)(record, 0, 4096));
+      attempt(() => {
+        const codec = codecOf(object.btf, id);
+        const source = new Uint8Array(record.buffer);
+        codec.encode(codec.decode(source, 0), source, 0);
+        codec.describe();
+      });
       attempt(() => {
         const columns = columnsOf(object.btf, id).flatMap((column) => {
           const pgType = pgTypeOf(column);

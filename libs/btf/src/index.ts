@@ -1,4 +1,4 @@
-export { BtfError } from './error.js';
+export { BtfError, BtfValueError } from './error.js';
 export type { BtfErrorCode } from './error.js';
 export { Btf } from './types/btf.js';
 export { parseBtf } from './types/parse.js';
@@ -56,6 +56,8 @@ export { CopyWriter } from './decode/copy-writer.js';
 export type { PgType } from './decode/copy-writer.js';
 export { columnOf, columnsOf } from './layout/columns.js';
 export type { ColumnOptions } from './layout/columns.js';
+export { codecOf } from './encode/codec.js';
+export type { BtfCodec, BtfValue } from './encode/codec.js';
 export { objectDecoder } from './decode/object-decoder.js';
 export type { ObjectDecoder } from './decode/object-decoder.js';
 export { columnReader, rowDecoder } from './decode/row-decoder.js';

@@ -9,6 +9,10 @@ const MEMBERS_MAX = 4096;
 /** Room that a program leaves so that its struct has no holes. */
 const PADDING = /^_*(pad|padding|reserved)_?\d*$/;
 
+export function isPadding(member: string): boolean {
+  return PADDING.test(member);
+}
+
 const BITFIELD_KINDS: ReadonlySet<string> = new Set(['int', 'uint', 'bool', 'enum']);
 
 export interface ColumnOptions {
@@ -74,7 +78,7 @@ class Walk {
       this.composite(type, member.name === '' ? path : [...path, member.name], offsetBits, depth + 1);
       return;
     }
-    if (member.name === '' || PADDING.test(member.name)) return;
+    if (member.name === '' || isPadding(member.name)) return;
     this.leaf(type, member, [...path, member.name], offsetBits, isLast);
   }
 

@@ -1,7 +1,7 @@
 import { BtfError } from '../error.js';
 import type { HeaderOptions } from './print-header.js';
 import { printHeader } from './print-header.js';
-import { printType } from './print.js';
+import { printDeclaration, printType } from './print.js';
 import { decodeRecord } from './record.js';
 import type { RawBtf } from './record.js';
 import type { BtfKind, BtfType, TypeOfKind } from './types.js';
@@ -159,6 +159,11 @@ export class Btf {
   /** The C declaration of one type, nested anonymous types inside it, as `bpftool btf dump format c` would print it. */
   printC(id: number): string {
     return printType(this, id);
+  }
+
+  /** A variable of that type in C, `const char name[16]`; without a name the type alone, `const char [16]`. */
+  printDeclaration(id: number, name = ''): string {
+    return printDeclaration(this, id, name);
   }
 
   /**

@@ -30,6 +30,11 @@ export function printType(btf: Btf, id: number): string {
   return new TypePrinter(btf, PLAIN_NAMES, PRINT_CHARS_MAX).definition(id);
 }
 
+/** See {@link Btf.printDeclaration}. */
+export function printDeclaration(btf: Btf, id: number, name: string): string {
+  return new TypePrinter(btf, PLAIN_NAMES, PRINT_CHARS_MAX).declaration(id, name);
+}
+
 /** Writes C declarations. All of them together have at most `charsMax` characters. */
 export class TypePrinter {
   #chars = 0;
@@ -41,6 +46,11 @@ export class TypePrinter {
     readonly charsMax: number,
   ) {
     this.#layouts = new LayoutTable(btf);
+  }
+
+  /** Such as `const char name[16]`, and for no name the type as a cast would write it. */
+  declaration(id: number, name: string): string {
+    return this.#declare(id, name, 0);
   }
 
   definition(id: number): string {
