@@ -20,7 +20,7 @@ const OUTPUT_FOLDERS = new Set(['node_modules', 'dist', 'dist-types', 'build', '
  * @property {string} [also] Anything else the result depends on.
  */
 
-/** @type {Record<'native' | 'prisma' | 'types' | 'web', Step>} */
+/** @type {Record<'native' | 'reaper' | 'prisma' | 'types' | 'web', Step>} */
 const steps = {
   native: {
     name: 'native addon',
@@ -29,6 +29,13 @@ const steps = {
     command: ['npm', 'run', '--silent', 'build', '-w', 'libs/node-libbpf'],
     // A binary is for one processor, one Node ABI and one libbpf.
     also: `${process.arch} ${process.versions.modules} ${versionOfLibbpf()}`,
+  },
+  reaper: {
+    name: 'reaper',
+    inputs: ['apps/agent/reap'],
+    outputs: ['apps/agent/reap/build/host/bpfleet-reap'],
+    command: ['node', 'apps/agent/reap/build.mjs'],
+    also: process.arch,
   },
   prisma: {
     name: 'Prisma client',
@@ -129,6 +136,7 @@ export async function buildAll() {
   const native = build(steps.native);
   // A failure that waits for its turn to be awaited must not count as unhandled.
   native.catch(() => undefined);
+  await build(steps.reaper);
   await build(steps.prisma);
   await build(steps.types);
   await build(steps.web);

@@ -6,6 +6,8 @@ export interface AgentSettings {
   readonly snapshotIntervalMs: number;
   readonly reportIntervalMs: number;
   readonly leaseSaveIntervalMs: number;
+  /** Of what the reaper listens for; it waits for five minutes. */
+  readonly heartbeatIntervalMs: number;
   readonly spool: SpoolLimits;
   readonly reconnect?: Backoff;
   readonly syncAnswer?: Backoff;
@@ -16,5 +18,6 @@ export const agentSettings: AgentSettings = {
   snapshotIntervalMs: 5_000,
   reportIntervalMs: 60_000,
   leaseSaveIntervalMs: 600_000,
+  heartbeatIntervalMs: 60_000,
   spool: spoolLimits,
 };

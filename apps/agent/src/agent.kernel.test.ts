@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { listLinks, listPrograms } from '@bpfleet/node-libbpf';
@@ -10,6 +10,7 @@ import { priorityManifest, prioritySource } from './testing/priority-probe.js';
 
 const DEVICE = 'dkernel00001';
 const RUN = 'r00000001';
+const LEASES = `/run/bpfleet/${DEVICE}.leases`;
 const WHO_OFFSET = 12;
 const PROGRAM = 'on_getpriority';
 
@@ -75,6 +76,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     await server.stop();
     rmSync(state, { recursive: true, force: true });
     rmSync(`/sys/fs/bpf/bpfleet/${DEVICE}`, { recursive: true, force: true });
+    rmSync(LEASES, { force: true });
   });
 
   it('attaches what a signed desired state names, and its events arrive as batches', async () => {
@@ -82,6 +84,8 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     await expect(agent.ready).resolves.toEqual({ ready: true, device: DEVICE });
     await desirePriority();
     const report = await server.untilState(RUN, 'ATTACHED');
+    // What the reaper goes by, should this agent die.
+    expect(readFileSync(LEASES, 'utf8')).toMatch(new RegExp(`^run ${RUN} \\d+$`, 'm'));
     expect(report).toMatchObject({ hold: 'pinned', adopted: false, programs: [{ name: PROGRAM }] });
     call(1_000_000, 1_000);
     await server.until(() => server.recordValues(WHO_OFFSET).length >= 1_000);
@@ -159,6 +163,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
     await expect(agent.signal(signal)).resolves.toEqual({ code: 0, signal: null });
     expect(myPrograms()).toEqual([]);
     expect(existsSync(`/sys/fs/bpf/bpfleet/${DEVICE}`)).toBe(false);
+    expect(existsSync(LEASES)).toBe(false);
     await server.until(() => server.births.find(({ online }) => !online));
     expect(server.births.map(({ online, connection }) => ({ online, connection }))).toEqual([
       { online: true, connection: 1 },

@@ -12,7 +12,7 @@ import {
   type UpTopic,
 } from '@bpfleet/wire';
 import { agentSettings, type AgentSettings } from './agent-settings.js';
-import { advanceLease, renewLease, type LeaseClock } from './core/lease.js';
+import type { LeaseSheet } from './core/lease-sheet.js';
 import { bestNowMs } from './core/trusted-time.js';
 import type { BootClock } from './kernel/boot-clock.js';
 import type { Kernel } from './kernel/port.js';
@@ -20,6 +20,7 @@ import { Fetcher } from './link/fetcher.js';
 import { Link } from './link/link.js';
 import { Syncer } from './link/syncer.js';
 import { errorFacts, type Log } from './log.js';
+import { LeaseKeeper } from './runs/lease-keeper.js';
 import { encodeReport, encodeReported } from './runs/report.js';
 import { Starter } from './runs/starter.js';
 import { Supervisor } from './runs/supervisor.js';
@@ -39,6 +40,8 @@ export interface AgentOptions {
   readonly clock: BootClock;
   readonly log: Log;
   readonly settings?: AgentSettings;
+  /** What the reaper reads. Absent: nobody reaps. */
+  readonly leaseSheet?: { write(sheet: LeaseSheet): void; remove(): void };
   /** The first connection of this process stands. */
   readonly onReady?: () => void;
 }
@@ -60,7 +63,7 @@ export class Agent {
   private readonly supervisor: Supervisor;
   private readonly settings: AgentSettings;
   private readonly timers: NodeJS.Timeout[] = [];
-  private lease: LeaseClock;
+  private readonly leases: LeaseKeeper;
   private reportSoon: NodeJS.Immediate | undefined;
   private isReady = false;
   /** Digest of the desired state that the last fresh named. */
@@ -76,7 +79,13 @@ export class Agent {
     const random = Math.random;
 
     this.trust = new TrustKeeper(device, state.documents, state.time);
-    this.lease = advanceLease(state.lease.read() ?? renewLease(now()), now());
+    this.leases = new LeaseKeeper({
+      saved: state.lease,
+      sheet: options.leaseSheet,
+      now,
+      runs: () => this.supervisor.leases(),
+      log,
+    });
     this.spool = new Spool(state.spoolFolder, this.settings.spool, monotonicMs, (batch) => this.sampler.lost(batch));
     this.beginEpoch();
     state.disk.onWritable = () => {
@@ -123,8 +132,10 @@ export class Agent {
 
   /** What was attached before is attached and drained from here on, with or without a server. */
   start(): void {
-    const { drainIntervalMs, snapshotIntervalMs, reportIntervalMs, leaseSaveIntervalMs } = this.settings;
-    this.saveLease();
+    const { drainIntervalMs, snapshotIntervalMs, reportIntervalMs, leaseSaveIntervalMs, heartbeatIntervalMs } =
+      this.settings;
+    this.leases.save();
+    this.leases.beat();
     this.supervisor.recover();
     this.supervisor.reconcile();
     this.every(TICK_MS, () => this.tick());
@@ -134,7 +145,8 @@ export class Agent {
       this.supervisor.saveCounters();
       this.reportAll();
     });
-    this.every(leaseSaveIntervalMs, () => this.saveLease());
+    this.every(leaseSaveIntervalMs, () => this.leases.save());
+    this.every(heartbeatIntervalMs, () => this.leases.beat());
     this.link.start();
   }
 
@@ -145,7 +157,8 @@ export class Agent {
     if (this.reportSoon) clearImmediate(this.reportSoon);
     this.syncer.disconnect();
     await this.supervisor.close(mode);
-    this.saveLease();
+    this.leases.save();
+    if (mode === 'detach') this.leases.end();
     await this.link.stop();
     this.spool.close();
     this.options.kernel.close();
@@ -174,7 +187,7 @@ export class Agent {
         now,
         random: Math.random,
         desired: () => this.trust.desired?.entries,
-        leaseElapsedSeconds: () => advanceLease(this.lease, now()).elapsedSeconds,
+        leaseElapsedSeconds: () => this.leases.elapsedSeconds,
         onChange: (run) => this.runChanged(run),
         log,
       },
@@ -245,8 +258,7 @@ export class Agent {
     const now = this.options.clock.now();
     const { fresh, wantsRoot, wantsDesired } = this.trust.takeFresh(payload, now);
     this.newestDesired = fresh.digests.desired;
-    this.lease = renewLease(now);
-    this.saveLease();
+    this.leases.renew();
     // The other half of the answer is on its way; if it does not come, the question is put again.
     if (!wantsDesired) this.syncer.answered();
     if (wantsRoot) void this.followRoot();
@@ -330,7 +342,10 @@ export class Agent {
   private runChanged(run: string): void {
     this.publishRun(run);
     // Several changes of one turn become one report.
-    this.reportSoon ??= setImmediate(() => this.reportAll());
+    this.reportSoon ??= setImmediate(() => {
+      this.leases.beat();
+      this.reportAll();
+    });
   }
 
   private publishAll(): void {
@@ -370,11 +385,6 @@ export class Agent {
   private publish(topic: UpTopic, payload: Buffer): void {
     // What cannot be sent now is told again after the next connection.
     this.link.publish(topic, payload).catch(() => undefined);
-  }
-
-  private saveLease(): void {
-    this.lease = advanceLease(this.lease, this.options.clock.now());
-    this.options.state.lease.writeSoon(this.lease);
   }
 
   private removeUnused(): void {

@@ -5,11 +5,14 @@ import { collectFacts, kernelKey } from '../kernel/facts.js';
 import { noKernel } from '../kernel/no-kernel.js';
 import type { Kernel } from '../kernel/port.js';
 import { errorFacts, jsonLog } from '../log.js';
+import { LeaseSheetFile } from '../store/lease-sheet-file.js';
 import { StateFolder } from '../store/state-folder.js';
 import { agentVersion } from '../version.js';
 import { endOnUncaught } from './crash.js';
 
 const STOP_TIMEOUT_MS = 9_000;
+/** Where `bpfleet-reap` looks. On tmpfs, as it means nothing after a reboot. */
+const LEASES_FOLDER = '/run/bpfleet';
 
 export interface RunOptions {
   readonly state: string;
@@ -42,6 +45,7 @@ export async function run(options: RunOptions): Promise<void> {
     facts,
     clock,
     log,
+    ...(options.kernel ? { leaseSheet: new LeaseSheetFile(LEASES_FOLDER, device) } : {}),
     onReady: () => process.stdout.write(`${JSON.stringify({ ready: true, device })}\n`),
   });
   const signal = nextSignal();

@@ -124,6 +124,13 @@ export class Supervisor {
     return slot && reportOf(slot, this.measured, true);
   }
 
+  /** Of every run that has or may soon have something in the kernel. */
+  leases(): { run: string; leaseSeconds: number }[] {
+    return [...this.slots.values()]
+      .filter(({ live, busy }) => live !== undefined || busy !== undefined)
+      .map(({ run, record }) => ({ run, leaseSeconds: record.entry.leaseSeconds }));
+  }
+
   get runs(): string[] {
     return [...this.slots.keys()];
   }
