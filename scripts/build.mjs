@@ -27,8 +27,8 @@ const steps = {
     inputs: ['libs/node-libbpf/native', 'libs/node-libbpf/binding.gyp', 'libs/node-libbpf/package.json'],
     outputs: ['libs/node-libbpf/build/Release/bpf.node'],
     command: ['npm', 'run', '--silent', 'build', '-w', 'libs/node-libbpf'],
-    // A binary is for one processor, one Node ABI and one libbpf.
-    also: `${process.arch} ${process.versions.modules} ${versionOfLibbpf()}`,
+    // A binary is for one processor, one Node ABI and one libbpf: the pinned one, unless somebody names another.
+    also: `${process.arch} ${process.versions.modules} ${process.env.LIBBPF_DIR ?? ''}`,
   },
   reaper: {
     name: 'reaper',
@@ -58,11 +58,6 @@ const steps = {
     command: ['npm', 'run', '--silent', 'build', '-w', 'apps/web'],
   },
 };
-
-function versionOfLibbpf() {
-  const header = '/usr/include/bpf/libbpf_version.h';
-  return existsSync(header) ? readFileSync(header, 'utf8') : 'none';
-}
 
 /**
  * @param {string} path relative to the repository

@@ -12,8 +12,9 @@ export const requirements = [
   { package: 'clang', program: 'clang' },
   { package: 'llvm', program: 'llvm-strip' },
   { package: 'libbpf-dev', file: '/usr/include/bpf/libbpf.h' },
-  { package: 'libelf-dev', file: '/usr/include/libelf.h' },
-  { package: 'zlib1g-dev', file: '/usr/include/zlib.h' },
+  // What unpacks and mends the sources of the libbpf that is linked into node-libbpf.
+  { package: 'bzip2', program: 'bzip2' },
+  { package: 'patch', program: 'patch' },
   { package: 'bpftool', program: 'bpftool' },
   { package: 'g++', program: 'g++' },
   { package: 'make', program: 'make' },

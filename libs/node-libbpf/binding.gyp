@@ -5,7 +5,6 @@
       "sources": [
         "native/binding.cc",
         "native/libbpf_log.cc",
-        "native/static_link.cc",
         "native/object.cc",
         "native/program.cc",
         "native/create_map.cc",
@@ -18,13 +17,13 @@
         "native/perf.cc",
         "native/system.cc"
       ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "include_dirs": ["<!(node native/link-inputs.mjs include)", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
       "cflags!": ["-fno-exceptions"],
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-fvisibility=hidden"],
-      "libraries": ["<!@(node native/static_libraries.mjs)"],
-      "ldflags": ["-Wl,--wrap=ioctl", "-Wl,--wrap=stderr", "-Wl,--exclude-libs,ALL"]
+      "libraries": ["<!@(node native/link-inputs.mjs libraries)"],
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,--wrap=ioctl", "-Wl,--version-script=<(module_root_dir)/native/exports.map", "-Wl,--gc-sections"]
     }
   ]
 }

@@ -13,14 +13,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { brotliCompressSync, constants, gunzipSync } from 'node:zlib';
-import { debianMirror } from './debian-mirror.mjs';
+import { aptFor } from '../../node-libbpf/native/debian-apt.mjs';
 
 const KERNELS = [
   { name: 'arm64-6.1', suite: 'bookworm', architecture: 'arm64', metapackage: 'linux-image-arm64' },
   { name: 'arm64-6.12', suite: 'trixie', architecture: 'arm64', metapackage: 'linux-image-arm64' },
   { name: 'armhf-6.1', suite: 'bookworm', architecture: 'armhf', metapackage: 'linux-image-armmp-dbg' },
 ];
-const MIRROR = debianMirror();
 const OUTPUT_BYTES_MAX = 512 * 1024 * 1024;
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -48,7 +47,7 @@ for (const kernel of KERNELS) {
 }
 
 function makeBtf(kernel, work) {
-  const apt = aptIn(work, kernel);
+  const apt = aptFor({ folder: work, suite: kernel.suite, architecture: kernel.architecture });
   apt('update');
   const name = dependencyOf(apt('show', kernel.metapackage));
   apt('download', name);
@@ -69,33 +68,6 @@ function makeBtf(kernel, work) {
   const folder = join(work, debug ? 'usr/lib/debug/boot' : 'boot');
   const image = join(folder, readdirSync(folder)[0]);
   return { source, btf: debug ? encodeFromDwarf(image, work) : extractFromImage(readFileSync(image)) };
-}
-
-function aptIn(work, { suite, architecture }) {
-  for (const folder of ['lists/partial', 'cache/archives/partial', 'sources'])
-    mkdirSync(join(work, folder), { recursive: true });
-  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
-  writeFileSync(
-    join(work, 'sources/debian.sources'),
-    `Types: deb\nURIs: ${MIRROR}\nSuites: ${suite}\nComponents: main\nSigned-By: ${keyring}\n`,
-  );
-  const options = {
-    'APT::Architecture': architecture,
-    'APT::Architectures': architecture,
-    'Dir::Etc::SourceList': '/dev/null',
-    'Dir::Etc::SourceParts': join(work, 'sources'),
-    'Dir::State::Lists': join(work, 'lists'),
-    'Dir::State::status': '/dev/null',
-    'Dir::Cache': join(work, 'cache'),
-    'APT::Sandbox::User': 'root',
-  };
-  const flags = Object.entries(options).map(([key, value]) => `-o${key}=${value}`);
-  return (command, ...rest) =>
-    execFileSync(command === 'show' ? 'apt-cache' : 'apt-get', [...flags, '-q', command, ...rest], {
-      cwd: work,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
 }
 
 /** The real package behind a metapackage. */

@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 /** Where scripts/fetch-libbpf.mjs puts it. */
 const LIBBPF = process.env['BPFLEET_LIBBPF'] ?? join(here, '../../../.cache/libbpf-1.7.0');
+const ARCHIVES = ['libbpf.a', 'libelf.a', 'libz.a'];
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 /** libbpf creates an object's maps before it relocates, which takes root. */
-export const HAS_LIBBPF = existsSync(join(LIBBPF, 'libbpf.a')) && process.getuid?.() === 0;
+export const HAS_LIBBPF = ARCHIVES.every((archive) => existsSync(join(LIBBPF, archive))) && process.getuid?.() === 0;
 
 export interface Prepared {
   /** Instructions by program. */
@@ -26,8 +27,10 @@ export class Libbpf {
 
   constructor() {
     const source = join(here, 'reference/relocate.c');
-    const options = ['-O1', '-o', this.#tool, source, '-I', join(LIBBPF, 'include'), join(LIBBPF, 'libbpf.a')];
-    execFileSync('cc', [...options, '-lelf', '-lz'], { stdio: 'pipe' });
+    const archives = ARCHIVES.map((archive) => join(LIBBPF, archive));
+    execFileSync('cc', ['-O1', '-o', this.#tool, source, '-I', join(LIBBPF, 'include'), ...archives], {
+      stdio: 'pipe',
+    });
   }
 
   prepare(object: Uint8Array, btf: Uint8Array): Prepared {

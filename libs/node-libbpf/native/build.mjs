@@ -3,9 +3,16 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { linkInputs } from './link-inputs.mjs';
+import { packageFolder } from './pinned-sources.mjs';
 
-const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
+try {
+  // Before gyp asks for them, which would bury what went wrong.
+  await linkInputs();
+} catch (error) {
+  console.error(`node-libbpf: ${error.message}`);
+  process.exit(1);
+}
 const prefix = dirname(dirname(process.execPath));
 const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
 const result = spawnSync('node-gyp', ['configure', 'build', '--loglevel=warn', ...headers], {

@@ -32,24 +32,9 @@ void Release(OpenLink& link, bool keepAttached) {
   link.keeps.reset();
 }
 
-// Link types that came after this libbpf, by their number in the kernel (enum bpf_link_type).
 std::string LinkTypeName(uint32_t type) {
   const char* known = libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(type));
-  if (known != nullptr) return known;
-  switch (type) {
-    case 10:
-      return "netfilter";
-    case 11:
-      return "tcx";
-    case 12:
-      return "uprobe_multi";
-    case 13:
-      return "netkit";
-    case 14:
-      return "sockmap";
-    default:
-      return "type_" + std::to_string(type);
-  }
+  return known != nullptr ? known : "type_" + std::to_string(type);
 }
 
 class NativeLink : public Napi::ObjectWrap<NativeLink> {

@@ -55,10 +55,6 @@ const char* SourceName(const struct bpf_object* object, const struct bpf_map* ma
   return name;
 }
 
-// enum bpf_prog_type and bpf_attach_type, kernel ≥ 6.4.
-constexpr uint32_t kProgramTypeNetfilter = 32;
-constexpr uint32_t kAttachTypeNetfilter = 45;
-
 Napi::Value TypeName(Napi::Env env, const char* name, uint32_t number) {
   return Napi::String::New(env, name != nullptr ? std::string(name) : "type_" + std::to_string(number));
 }
@@ -133,7 +129,7 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
       Napi::Object entry = Napi::Object::New(env);
       entry["name"] = Napi::String::New(env, bpf_program__name(program));
       entry["section"] = Napi::String::New(env, bpf_program__section_name(program));
-      entry["type"] = TypeName(env, type == kProgramTypeNetfilter ? "netfilter" : libbpf_bpf_prog_type_str(type), type);
+      entry["type"] = TypeName(env, libbpf_bpf_prog_type_str(type), type);
       entry["attachType"] = Napi::Number::New(env, bpf_program__expected_attach_type(program));
       entry["autoload"] = Napi::Boolean::New(env, bpf_program__autoload(program));
       entry["instructionCount"] = Napi::Number::New(env, static_cast<double>(bpf_program__insn_cnt(program)));
@@ -315,15 +311,7 @@ Napi::Value OpenObjectFile(const Napi::CallbackInfo& info) {
   }
   if (opened->object == nullptr) return Failure(env, errno);
   struct bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, opened->object) {
-    opened->programs.push_back(program);
-    // libbpf knows the section from 1.3 on.
-    if (strcmp(bpf_program__section_name(program), "netfilter") == 0 &&
-        bpf_program__type(program) == BPF_PROG_TYPE_UNSPEC) {
-      bpf_program__set_type(program, static_cast<enum bpf_prog_type>(kProgramTypeNetfilter));
-      bpf_program__set_expected_attach_type(program, static_cast<enum bpf_attach_type>(kAttachTypeNetfilter));
-    }
-  }
+  bpf_object__for_each_program(program, opened->object) opened->programs.push_back(program);
   struct bpf_map* map = nullptr;
   bpf_object__for_each_map(map, opened->object) opened->maps.push_back(map);
   return AddonOf(env).object.New({Napi::External<std::shared_ptr<OpenObject>>::New(env, &opened)});

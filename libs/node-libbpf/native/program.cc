@@ -51,9 +51,7 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
     if (bpf_obj_get_info_by_fd(fd_.get(), &facts, &bytes) != 0) return Failure(env, errno);
     char tag[2 * sizeof(facts.tag) + 1];
     for (size_t i = 0; i < sizeof(facts.tag); i++) snprintf(tag + 2 * i, 3, "%02x", facts.tag[i]);
-    // 32: netfilter, which came after this libbpf.
-    const char* type =
-        facts.type == 32 ? "netfilter" : libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(facts.type));
+    const char* type = libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(facts.type));
     Napi::Object result = Napi::Object::New(env);
     result["id"] = Napi::Number::New(env, facts.id);
     result["name"] = Napi::String::New(env, facts.name, strnlen(facts.name, sizeof(facts.name)));
@@ -139,21 +137,14 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
     return NewLink(env, std::move(link));
   }
 
-  // attachNetfilter(protocolFamily, hook, priority, defragment) → NativeLink | -errno; newer than this libbpf's union.
+  // attachNetfilter(protocolFamily, hook, priority, defragment) → NativeLink | -errno
   Napi::Value AttachNetfilter(const Napi::CallbackInfo& info) {
-    struct {
-      uint32_t programFd, targetFd, attachType, flags;
-      uint32_t protocolFamily, hook;
-      int32_t priority;
-      uint32_t netfilterFlags;
-    } attributes = {};
-    attributes.programFd = static_cast<uint32_t>(fd_.get());
-    attributes.attachType = 45;  // BPF_NETFILTER
-    attributes.protocolFamily = Uint32Argument(info, 0);
-    attributes.hook = Uint32Argument(info, 1);
-    attributes.priority = Int32Argument(info, 2);
-    attributes.netfilterFlags = info[3].ToBoolean() ? 1 : 0;  // BPF_F_NETFILTER_IP_DEFRAG
-    UniqueFd link(static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof(attributes))));
+    LIBBPF_OPTS(bpf_link_create_opts, options);
+    options.netfilter.pf = Uint32Argument(info, 0);
+    options.netfilter.hooknum = Uint32Argument(info, 1);
+    options.netfilter.priority = Int32Argument(info, 2);
+    options.netfilter.flags = info[3].ToBoolean() ? BPF_F_NETFILTER_IP_DEFRAG : 0;
+    UniqueFd link(bpf_link_create(fd_.get(), 0, BPF_NETFILTER, &options));
     return link.open() ? NewLink(info.Env(), std::move(link)) : Failure(info.Env(), errno);
   }
 
