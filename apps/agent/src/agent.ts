@@ -5,7 +5,6 @@ import {
   parseMessage,
   streams,
   type Birth,
-  type Command,
   type DownTopic,
   type Facts,
   type Reported,
@@ -15,7 +14,10 @@ import { agentSettings, type AgentSettings } from './agent-settings.js';
 import type { LeaseSheet } from './core/lease-sheet.js';
 import { bestNowMs } from './core/trusted-time.js';
 import type { BootClock } from './kernel/boot-clock.js';
+import { KERNEL_BTF } from './kernel/btf-file.js';
 import type { Kernel } from './kernel/port.js';
+import { BtfGiver } from './link/btf-giver.js';
+import { obey } from './link/commands.js';
 import { Fetcher } from './link/fetcher.js';
 import { Link } from './link/link.js';
 import { Syncer } from './link/syncer.js';
@@ -30,6 +32,7 @@ import { readBatchTime } from './telemetry/batch-time.js';
 import { KernelSymbols } from './telemetry/kernel-symbols.js';
 import { Sampler } from './telemetry/sampler.js';
 import { Sender } from './telemetry/sender.js';
+import { followRoots } from './trust/follow-roots.js';
 import { TrustKeeper } from './trust/trust-keeper.js';
 
 export interface AgentOptions {
@@ -37,6 +40,8 @@ export interface AgentOptions {
   readonly kernel: Kernel;
   readonly kernelKey: string;
   readonly facts: Facts;
+  /** The file that `facts.btfDigest` is of. */
+  readonly btfPath?: string;
   readonly clock: BootClock;
   readonly log: Log;
   readonly settings?: AgentSettings;
@@ -47,7 +52,6 @@ export interface AgentOptions {
 }
 
 const TICK_MS = 1_000;
-const ROOTS_AT_ONCE_MAX = 16;
 /** Nothing is told without a connection, whose number is on the disk: changes that are not, count as at most these. */
 const REVISIONS_PER_CONNECTION = 1_024;
 
@@ -60,6 +64,7 @@ export class Agent {
   private readonly link: Link;
   private readonly fetcher: Fetcher;
   private readonly syncer: Syncer;
+  private readonly btf: BtfGiver;
   private readonly supervisor: Supervisor;
   private readonly settings: AgentSettings;
   private readonly timers: NodeJS.Timeout[] = [];
@@ -107,6 +112,12 @@ export class Agent {
       ...(this.settings.reconnect ? { backoff: this.settings.reconnect } : {}),
     });
     this.fetcher = new Fetcher((topic, payload) => this.link.publish(topic, payload), state.documents);
+    this.btf = new BtfGiver({
+      path: options.btfPath ?? KERNEL_BTF,
+      digest: facts.btfDigest,
+      publish: (topic, payload) => this.link.publish(topic, payload),
+      monotonicMs,
+    });
     this.syncer = new Syncer({
       ask: (again) => this.askSync(again),
       random,
@@ -156,6 +167,7 @@ export class Agent {
     for (const timer of this.timers) clearInterval(timer);
     if (this.reportSoon) clearImmediate(this.reportSoon);
     this.syncer.disconnect();
+    this.btf.stop();
     await this.supervisor.close(mode);
     this.leases.save();
     if (mode === 'detach') this.leases.end();
@@ -250,7 +262,7 @@ export class Agent {
         this.fetcher.answer(topic.kind, topic.rid, payload);
         return;
       case 'cmd':
-        return this.obey(topic.cid, parseMessage(commandSchema, payload));
+        return this.takeCommand(topic.cid, payload);
     }
   }
 
@@ -283,36 +295,21 @@ export class Agent {
     if (this.trust.desiredDigest !== this.newestDesired) this.syncer.sync();
   }
 
-  /** Roots are followed one by one: each is signed by the one before. */
   private async followRoot(): Promise<void> {
     const { log } = this.options;
-    const before = this.trust.root.version;
-    try {
-      for (let step = 0; step < ROOTS_AT_ONCE_MAX; step++) {
-        const version = this.trust.root.version + 1;
-        const bytes = await this.fetcher.document({ v: 1, kind: 'root', version }, this.shutdown.signal);
-        this.trust.takeRoot(bytes);
-        log('info', 'root.accepted', { version });
-      }
-    } catch (error) {
-      log('info', 'root.end', errorFacts(error));
-    }
+    const followed = await followRoots(this.trust, this.fetcher, this.shutdown.signal, log);
     // Only a new root is a reason to ask anew: a server that has none would be asked for ever.
-    if (this.trust.root.version > before) this.syncer.sync();
+    if (followed) this.syncer.sync();
   }
 
-  private obey(cid: string, command: Command): void {
-    const { time } = this.trust;
-    const nowMs = bestNowMs(time, Date.now(), this.options.clock.now());
-    const expired = nowMs > Date.parse(command.expiresAt);
-    if (!expired && command.kind === 'sync') this.syncer.sync();
-    if (!expired && command.kind === 'resend') this.sender.resend();
-    const known = command.kind === 'sync' || command.kind === 'resend';
-    const error = expired
-      ? { code: 'COMMAND_EXPIRED', message: 'the command came too late' }
-      : { code: 'COMMAND_UNKNOWN', message: `this agent does not know ${command.kind}` };
-    const ok = known && !expired;
-    this.publish({ kind: 'res', cid }, encodeMessage({ v: 1, ok, ...(ok ? {} : { error }) }));
+  private takeCommand(cid: string, payload: Buffer): void {
+    const nowMs = bestNowMs(this.trust.time, Date.now(), this.options.clock.now());
+    const result = obey(parseMessage(commandSchema, payload), nowMs, {
+      sync: () => this.syncer.sync(),
+      resend: () => this.sender.resend(),
+      giveBtf: (asked) => this.btf.ask(asked),
+    });
+    if (result) this.publish({ kind: 'res', cid }, encodeMessage(result));
   }
 
   private async askSync(again: boolean): Promise<void> {

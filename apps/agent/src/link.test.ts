@@ -1,6 +1,9 @@
-import { rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { missingCapabilities } from '@bpfleet/testkit';
+import { digestOf } from '@bpfleet/trust';
 import { encodeMessage } from '@bpfleet/wire';
 import type { Agent } from './agent.js';
 import { FleetServer, flipByte, type BrokerKind } from './testing/fleet-server.js';
@@ -31,8 +34,8 @@ describe.each(brokers)('an agent on $name', ({ kind, needs }) => {
     if (folder) rmSync(folder, { recursive: true, force: true });
   });
 
-  const start = async (): Promise<Agent> => {
-    const agent = await startInProcess(folder);
+  const start = async (btfPath?: string): Promise<Agent> => {
+    const agent = await startInProcess(folder, btfPath === undefined ? {} : { btfPath });
     agents.push(agent);
     return agent;
   };
@@ -41,6 +44,15 @@ describe.each(brokers)('an agent on $name', ({ kind, needs }) => {
     server = await FleetServer.start(DEVICE, kind);
     folder = await server.enrolledState();
     return start();
+  };
+
+  const withBtf = async (btf: Buffer | undefined): Promise<void> => {
+    server = await FleetServer.start(DEVICE, kind);
+    folder = await server.enrolledState();
+    const path = join(folder, 'kernel.btf');
+    if (btf) writeFileSync(path, btf);
+    await start(path);
+    await untilGeneration(1);
   };
 
   const untilGeneration = (generation: number) =>
@@ -137,6 +149,32 @@ describe.each(brokers)('an agent on $name', ({ kind, needs }) => {
     expect(healed.refused).toBeUndefined();
   });
 
+  test(title('gives its BTF in chunks from wherever it is asked, and of another says that it has it not'), async () => {
+    const btf = randomBytes(300_000);
+    await withBtf(btf);
+    const digest = digestOf(btf);
+    expect((await server.until(() => server.births[0])).facts?.btfDigest).toBe(digest);
+    const parts: Uint8Array[] = [];
+    for (let offset = 0; offset < btf.length; offset += parts.at(-1)?.length ?? 0) {
+      await server.send({ kind: 'cmd', cid: 'c1' }, command('btf', { digest, offset }));
+      const chunk = await server.until(() => server.uploads.find((one) => one.offset === offset));
+      expect([chunk.digest, chunk.totalBytes]).toEqual([digest, btf.length]);
+      parts.push(chunk.bytes);
+    }
+    expect(Buffer.concat(parts).equals(btf)).toBe(true);
+    await server.send({ kind: 'cmd', cid: 'c2' }, command('btf', { digest: 'e'.repeat(64), offset: 0 }));
+    await server.send({ kind: 'cmd', cid: 'c3' }, command('btf'));
+    await server.until(() => server.results.length === 2);
+    expect(server.results.map(({ error }) => error?.code)).toEqual(['BTF_OTHER', 'BTF_OTHER']);
+  });
+
+  test(title('says that its kernel shows no BTF when it is asked for it'), async () => {
+    await withBtf(undefined);
+    expect((await server.until(() => server.births[0])).facts?.btfDigest).toBeNull();
+    await server.send({ kind: 'cmd', cid: 'c1' }, command('btf', { digest: 'e'.repeat(64), offset: 0 }));
+    await server.until(() => server.results.find(({ error }) => error?.code === 'BTF_MISSING'));
+  });
+
   test(title('drops hostile messages and goes on'), async () => {
     await setUp();
     await untilGeneration(1);
@@ -153,6 +191,6 @@ describe.each(brokers)('an agent on $name', ({ kind, needs }) => {
   });
 });
 
-function command(kind: 'sync' | 'resend'): Buffer {
-  return encodeMessage({ v: 1, kind, expiresAt: '2100-01-01T00:00:00.000Z' });
+function command(kind: 'sync' | 'resend' | 'btf', blob?: { digest: string; offset: number }): Buffer {
+  return encodeMessage({ v: 1, kind, expiresAt: '2100-01-01T00:00:00.000Z', blob });
 }

@@ -45,6 +45,7 @@ export {
   type RunStats,
   type Sync,
 } from './messages.js';
+export { decodeUploadChunk, encodeUploadChunk, type UploadChunk } from './upload.js';
 export { decodeBlobChunk, encodeBlobChunk, type BlobChunk } from './blob.js';
 export {
   batchHeaderSchema,

@@ -2,6 +2,10 @@
 export const limits = {
   packetBytesMax: 100 * 1024,
   blobChunkBytesMax: 64 * 1024,
+  /** What a device may give as one blob, such as its kernel's BTF: those of distributions have 4 to 7 MiB. */
+  uploadBytesMax: 32 * 1024 * 1024,
+  uploadChunkRawBytesMax: 128 * 1024,
+  uploadChunkBytesMax: 64 * 1024,
   messageBytesMax: 96 * 1024,
   /** Inflated size of one telemetry batch. */
   batchRawBytesMax: 1024 * 1024,

@@ -152,11 +152,16 @@ export const ackSchema = z.object({
 });
 export type Ack = z.infer<typeof ackSchema>;
 
-/** `dn/cmd/{cid}`: `sync` asks for a sync now; `resend` asks for what is unacknowledged. */
+/**
+ * `dn/cmd/{cid}`: `sync` asks for a sync now; `resend` asks for what is unacknowledged; `btf` asks for one chunk of the
+ * kernel's BTF, answered by `up/blob/{digest}`, or by a result that says why not.
+ */
 export const commandSchema = z.object({
   v: z.literal(1),
   kind: z.enum(['sync', 'resend', 'btf']),
   expiresAt: z.iso.datetime(),
+  /** Of `btf`: which, and from where on. */
+  blob: z.object({ digest, offset: count }).optional(),
 });
 export type Command = z.infer<typeof commandSchema>;
 

@@ -1,13 +1,18 @@
+import { randomBytes } from 'node:crypto';
+import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import {
   birthSchema,
   decodeBatchBody,
   decodeBatchHeader,
+  commandSchema,
   decodeBlobChunk,
+  decodeUploadChunk,
   downTopic,
   encodeBatch,
   encodeBlobChunk,
   encodeMessage,
+  encodeUploadChunk,
   limits,
   parseDownTopic,
   parseMessage,
@@ -123,6 +128,57 @@ describe('blob chunks', () => {
   it('that reach beyond the end of their blob are refused', () => {
     const bytes = encodeBlobChunk({ offset: 10, totalBytes: 12, bytes: Buffer.from('abcd') });
     expect(codeOf(() => decodeBlobChunk(bytes))).toBe('WIRE_MESSAGE');
+  });
+});
+
+describe('upload chunks', () => {
+  const noise = randomBytes(300_000);
+
+  it('put a blob together again, whether it compresses or not', () => {
+    for (const blob of [noise, Buffer.alloc(300_000, 'long unsigned int')]) {
+      const parts: Uint8Array[] = [];
+      for (let offset = 0; offset < blob.length; offset += parts.at(-1)?.length ?? 0) {
+        const payload = encodeUploadChunk(offset, blob.length, blob.subarray(offset));
+        expect(payload.length).toBeLessThan(limits.packetBytesMax);
+        const chunk = decodeUploadChunk(payload);
+        expect([chunk.offset, chunk.totalBytes]).toEqual([offset, blob.length]);
+        parts.push(chunk.bytes);
+      }
+      expect(Buffer.concat(parts).equals(blob)).toBe(true);
+    }
+  });
+
+  it('are refused when they are a bomb, too large a blob, empty, or beyond the end', () => {
+    const header = (offset: number, total: number): Buffer => {
+      const bytes = Buffer.alloc(16);
+      bytes.writeBigUInt64LE(BigInt(offset), 0);
+      bytes.writeBigUInt64LE(BigInt(total), 8);
+      return bytes;
+    };
+    const bad = [
+      Buffer.concat([header(0, 1 << 20), deflateRawSync(Buffer.alloc(1 << 20))]),
+      encodeUploadChunk(0, limits.uploadBytesMax + 1, Buffer.from('abc')),
+      encodeUploadChunk(0, 10, Buffer.alloc(0)),
+      encodeUploadChunk(8, 10, Buffer.from('abc')),
+      Buffer.concat([header(0, 10), Buffer.from('no deflate')]),
+      header(0, 10),
+      Buffer.alloc(0),
+    ];
+    expect(bad.map((payload) => codeOf(() => decodeUploadChunk(payload)))).toEqual(bad.map(() => 'WIRE_MESSAGE'));
+  });
+
+  it('survive any flipped byte without anything but a WireError', () => {
+    const payload = encodeUploadChunk(0, 2_000, noise.subarray(0, 2_000));
+    for (let at = 0; at < payload.length; at++) {
+      const flipped = Buffer.from(payload);
+      flipped[at] = (flipped[at] ?? 0) ^ 0x10;
+      codeOf(() => decodeUploadChunk(flipped));
+    }
+  });
+
+  it('are asked for by a command that older agents still read', () => {
+    const asked = { v: 1, kind: 'btf', expiresAt: '2026-01-01T00:00:00Z', blob: { digest: 'a'.repeat(64), offset: 7 } };
+    expect(parseMessage(commandSchema, encodeMessage(asked))).toEqual(asked);
   });
 });
 

@@ -3,10 +3,9 @@ import { createReadStream, readFileSync } from 'node:fs';
 import { cpus, hostname, machine, release, totalmem } from 'node:os';
 import { gnuBuildId } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
+import { KERNEL_BTF } from './btf-file.js';
 
 const TEXT_MAX = 256;
-/** Where a kernel built with CONFIG_DEBUG_INFO_BTF (>= 5.4) shows its own types. */
-export const KERNEL_BTF = '/sys/kernel/btf/vmlinux';
 
 function readText(path: string): string | undefined {
   try {

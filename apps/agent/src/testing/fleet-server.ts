@@ -13,8 +13,10 @@ import {
 } from '@bpfleet/trust';
 import {
   birthSchema,
+  commandResultSchema,
   decodeBatchBody,
   decodeBatchHeader,
+  decodeUploadChunk,
   downTopic,
   encodeBlobChunk,
   encodeMessage,
@@ -27,10 +29,12 @@ import {
   syncSchema,
   type BatchHeader,
   type Birth,
+  type CommandResult,
   type Get,
   type Reported,
   type RunReport,
   type Sync,
+  type UploadChunk,
 } from '@bpfleet/wire';
 import type { MqttClient } from 'mqtt';
 import { DocumentStore } from '../store/documents.js';
@@ -54,6 +58,8 @@ export class FleetServer {
   readonly reported: Reported[] = [];
   readonly batches: ReceivedBatch[] = [];
   readonly gets: Get[] = [];
+  readonly uploads: (UploadChunk & { readonly digest: string })[] = [];
+  readonly results: CommandResult[] = [];
   /** Acknowledge what comes, as if it had been committed. */
   acknowledging = true;
   tamper: Tamper = (_kind, bytes) => bytes;
@@ -243,6 +249,12 @@ export class FleetServer {
         return this.answerGet(topic.rid, parseMessage(getSchema, payload));
       case 'run':
         this.reports.push(parseMessage(runReportSchema, payload));
+        return;
+      case 'blob':
+        this.uploads.push({ digest: topic.digest, ...decodeUploadChunk(payload) });
+        return;
+      case 'res':
+        this.results.push(parseMessage(commandResultSchema, payload));
         return;
       case 'reported':
         this.reported.push(parseMessage(reportedSchema, payload));

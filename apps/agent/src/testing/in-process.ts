@@ -11,7 +11,7 @@ import { StateFolder } from '../store/state-folder.js';
 /** An agent inside the test, without a kernel unless one is given. Reconnects at once, so that tests need not wait. */
 export async function startInProcess(
   folder: string,
-  options: { kernel?: Kernel; settings?: Partial<AgentSettings>; port?: StatePort; log?: Log } = {},
+  options: { kernel?: Kernel; settings?: Partial<AgentSettings>; port?: StatePort; log?: Log; btfPath?: string } = {},
 ): Promise<Agent> {
   const kernel = options.kernel ?? noKernel(1);
   const log = options.log ?? (() => undefined);
@@ -24,7 +24,8 @@ export async function startInProcess(
     }),
     kernel,
     kernelKey: options.kernel ? 'test' : 'none',
-    facts: await collectFacts('0.0.0', kernel.features),
+    facts: await collectFacts('0.0.0', kernel.features, options.btfPath),
+    ...(options.btfPath === undefined ? {} : { btfPath: options.btfPath }),
     clock: new BootClock(),
     log,
     settings: {

@@ -2,11 +2,13 @@ import { Module } from '@nestjs/common';
 import { DesiredModule } from '../desired/index.js';
 import { DesiredQueueModule } from '../desired/queue/index.js';
 import { DevicesModule } from '../devices/index.js';
+import { BtfUploadModule } from '../kernels/index.js';
 import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
 import { RunsModule } from '../runs/index.js';
 import { DeviceGate } from './device-gate.js';
 import { ControlDispatcher } from './dispatcher.js';
 import { BirthHandler } from './handlers/birth.js';
+import { BlobHandler } from './handlers/blob.js';
 import { GetHandler } from './handlers/get.js';
 import { ReportedHandler } from './handlers/reported.js';
 import { ResultHandler } from './handlers/res.js';
@@ -19,7 +21,7 @@ import { RunIntake } from './run-intake.js';
 
 /** The role control: hears devices, decides what they should run, and sends it. */
 @Module({
-  imports: [DesiredModule, DesiredQueueModule, DevicesModule, RunsModule, ReleaseCatalogueModule],
+  imports: [DesiredModule, DesiredQueueModule, DevicesModule, RunsModule, ReleaseCatalogueModule, BtfUploadModule],
   providers: [
     ControlDispatcher,
     DeviceGate,
@@ -29,6 +31,7 @@ import { RunIntake } from './run-intake.js';
     LeaseHints,
     BirthHandler,
     SyncHandler,
+    BlobHandler,
     GetHandler,
     ReportedHandler,
     RunHandler,

@@ -4,6 +4,7 @@ import { MqttLink } from '../../platform/mqtt/mqtt-link.js';
 import { DeviceGate } from './device-gate.js';
 import { DeviceQueues } from './device-queues.js';
 import { BirthHandler } from './handlers/birth.js';
+import { BlobHandler } from './handlers/blob.js';
 import { GetHandler } from './handlers/get.js';
 import { ReportedHandler } from './handlers/reported.js';
 import { ResultHandler } from './handlers/res.js';
@@ -32,8 +33,9 @@ export class ControlDispatcher implements OnApplicationBootstrap, OnModuleDestro
     reported: ReportedHandler,
     run: RunHandler,
     res: ResultHandler,
+    blob: BlobHandler,
   ) {
-    this.handlers = { birth, sync, get, reported, run, res };
+    this.handlers = { birth, sync, get, reported, run, res, blob };
   }
 
   async onApplicationBootstrap(): Promise<void> {

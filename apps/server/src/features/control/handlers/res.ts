@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { commandResultSchema, parseMessage } from '@bpfleet/wire';
 import { cleanMessage, Presence } from '../../devices/index.js';
+import { BtfUploads } from '../../kernels/index.js';
 import type { Message, MessageHandler } from '../message-handler.js';
 
 const LINES: ReadonlySet<string> = new Set();
@@ -10,11 +11,15 @@ const LINES: ReadonlySet<string> = new Set();
 export class ResultHandler implements MessageHandler<'res'> {
   private readonly log = new Logger('ResultHandler');
 
-  constructor(private readonly presence: Presence) {}
+  constructor(
+    private readonly presence: Presence,
+    private readonly uploads: BtfUploads,
+  ) {}
 
   async handle({ device, topic, payload }: Message<'res'>): Promise<void> {
     const result = cleanMessage(parseMessage(commandResultSchema, payload), LINES);
     await this.presence.seen(device);
+    if (!result.ok && (await this.uploads.refusedBy(device, topic.cid, result.error))) return;
     if (!result.ok)
       this.log.warn(`command ${topic.cid} failed on ${device}: ${result.error?.code ?? 'no reason given'}`);
   }

@@ -20,6 +20,7 @@ import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { AuditModule } from '../../audit/index.js';
 import { DesiredWorker } from '../../desired/desired-worker.js';
 import { OutboxSender } from '../../desired/outbox-sender.js';
+import { UploadWorker } from '../../kernels/upload/upload-worker.js';
 import { ControlDispatcher } from '../dispatcher.js';
 import { LeaseHints } from '../lease-hints.js';
 import { FakeLink } from './fake-link.js';
@@ -67,7 +68,7 @@ export class Bench {
     const root = { module: class BenchRoot {}, imports: [platform, AuditModule, ...options.modules] };
     const app = await NestFactory.createApplicationContext(root, { logger: false });
     // A test says when the workers work: what they do by themselves would come in between.
-    for (const worker of [DesiredWorker, OutboxSender, LeaseHints]) {
+    for (const worker of [DesiredWorker, OutboxSender, LeaseHints, UploadWorker]) {
       await app.get<{ onModuleDestroy(): Promise<void> }>(worker, { strict: false }).onModuleDestroy();
     }
     return new Bench(app, clock, link, keys, options.dataDir ? undefined : dataDir);

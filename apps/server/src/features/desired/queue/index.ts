@@ -2,4 +2,5 @@ export { DesiredQueue } from './desired-queue.js';
 export { lockIntents } from './intents-lock.js';
 export { DesiredQueueModule } from './queue.module.js';
 export { notifyWork, WorkSignal, type WorkKind } from './work-signal.js';
+export { Pump } from '../pump.js';
 export { DEBUG_ENTRIES_MAX } from '../limits.js';
