@@ -4,7 +4,7 @@
 //   node native/link-inputs.mjs include|libraries
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sourcesAreWithinReach } from './pinned-sources.mjs';
 import { hostToolchain, staticLibraries } from './static-libraries.mjs';
@@ -16,7 +16,7 @@ const LIBBPF_MINIMUM = [1, 5];
  * @returns {Promise<import('./static-libraries.mjs').StaticLibraries>}
  */
 export async function linkInputs() {
-  const chosen = process.env['LIBBPF_DIR'];
+  const chosen = process.env['LIBBPF_DIR'] && resolve(process.env['LIBBPF_DIR']);
   if (chosen) return installedIn(chosen, join(chosen, 'include'), ['lib', 'lib64', '.']);
   if (sourcesAreWithinReach()) return await staticLibraries(hostToolchain());
   const include = askPkgConfig('includedir');

@@ -61,6 +61,8 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
     info[0].As<Napi::External<OpenLink>>().Data()->libbpf = nullptr;
   }
 
+  struct bpf_link* structOpsLink() const { return link_.structOpsLink ? link_.libbpf : nullptr; }
+
   ~NativeLink() override {
     if (IsOpen()) dropped_->fetch_add(1);
     Release(link_, pinned_);
@@ -70,7 +72,7 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
   // -1 for what is attached and has no link object: every call with it fails with EBADF, which is not what happened, so
   // those that may meet it ask HasLinkObject() first.
   int Fd() const {
-    if (link_.structOps) return -1;
+    if (link_.structOpsMap) return -1;
     return link_.libbpf != nullptr ? bpf_link__fd(link_.libbpf) : link_.fd.get();
   }
 
@@ -172,6 +174,14 @@ Napi::Value NewLink(Napi::Env env, UniqueFd fd) {
   OpenLink link;
   link.fd = std::move(fd);
   return NewLink(env, std::move(link));
+}
+
+struct bpf_link* StructOpsLinkOf(const Napi::Value& value) {
+  Napi::Env env = value.Env();
+  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(AddonOf(env).link.Value())) {
+    throw Napi::TypeError::New(env, "expected a link");
+  }
+  return NativeLink::Unwrap(value.As<Napi::Object>())->structOpsLink();
 }
 
 void InitLink(Napi::Env env, Napi::Object) { AddonOf(env).link = Napi::Persistent(NativeLink::Define(env)); }

@@ -85,6 +85,7 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
                            InstanceMethod<&NativeObject::AttachBy<AttachTracepoint>>("attachTracepoint"),
                            InstanceMethod<&NativeObject::AttachBy<AttachIterator>>("attachIterator"),
                            InstanceMethod<&NativeObject::AttachStructOps>("attachStructOps"),
+                           InstanceMethod<&NativeObject::UpdateStructOps>("updateStructOps"),
                            InstanceMethod<&NativeObject::Close>("close"),
                        });
   }
@@ -277,14 +278,30 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
     return Napi::Number::New(info.Env(), error);
   }
 
+  // attachStructOps(map) → NativeLink | -errno
   Napi::Value AttachStructOps(const Napi::CallbackInfo& info) {
+    struct bpf_map* map = MapAt(info);
     OpenLink link;
-    link.libbpf = bpf_map__attach_struct_ops(MapAt(info));
+    link.libbpf = bpf_map__attach_struct_ops(map);
     if (link.libbpf == nullptr) return Failure(info.Env(), errno);
-    link.structOps = true;
+    link.structOpsLink = IsLinked(map);
+    link.structOpsMap = !link.structOpsLink;
     // Detaching goes through the map, which belongs to the object.
-    link.keeps = object_;
+    if (link.structOpsMap) link.keeps = object_;
     return NewLink(info.Env(), std::move(link));
+  }
+
+  // Whether a struct_ops map is one of SEC(".struct_ops.link"), of which the kernel makes a link.
+  static bool IsLinked(const struct bpf_map* map) { return (bpf_map__map_flags(map) & BPF_F_LINK) != 0; }
+
+  // updateStructOps(map, NativeLink) → 0 | -errno. libbpf writes the map's value before it updates the link, which would register
+  // a map that is for no link.
+  Napi::Value UpdateStructOps(const Napi::CallbackInfo& info) {
+    struct bpf_map* map = MapAt(info);
+    if (!IsLinked(map)) return Failure(info.Env(), EINVAL);
+    struct bpf_link* link = StructOpsLinkOf(info[1]);
+    if (link == nullptr) return Failure(info.Env(), EOPNOTSUPP);
+    return Napi::Number::New(info.Env(), bpf_link__update_map(link, map));
   }
 
   void Close(const Napi::CallbackInfo&) { object_.reset(); }

@@ -13,8 +13,10 @@
 struct OpenLink {
   struct bpf_link* libbpf = nullptr;
   UniqueFd fd;
-  // libbpf gives a struct_ops link the descriptor of its map, which must not be taken for a link's.
-  bool structOps = false;
+  // SEC(".struct_ops"): libbpf gives such a link the descriptor of its map, which must not be taken for a link's.
+  bool structOpsMap = false;
+  // SEC(".struct_ops.link"): made by libbpf, which can put another map into it.
+  bool structOpsLink = false;
   // BPF_PROG_ATTACH: the program stays on the target until it is detached by hand.
   UniqueFd legacyTarget;
   UniqueFd legacyProgram;
@@ -24,3 +26,7 @@ struct OpenLink {
 };
 
 Napi::Value NewLink(Napi::Env env, OpenLink link);
+
+// libbpf's link inside a NativeLink that attachStructOps() made of SEC(".struct_ops.link"), else nullptr: for no other link may
+// libbpf be asked to change the map. Throws on values that are no link.
+struct bpf_link* StructOpsLinkOf(const Napi::Value& value);

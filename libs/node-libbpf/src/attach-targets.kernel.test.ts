@@ -2,11 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/gl
 import { describeWithKernel, hasCapability } from '@bpfleet/testkit';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { FixtureCompiler, mountTracefs } from '../fixtures/compile.js';
-import type { BpfObject, Link } from './index.js';
-import { openObject, probeFeatures } from './index.js';
+import { FixtureCompiler, makePinFolder, mountTracefs } from '../fixtures/compile.js';
+import type { BpfObject } from './index.js';
+import { Link, openObject, probeFeatures } from './index.js';
 
 const slots = ['tracepoint', 'raw_tp', 'function', 'return', 'usdt'] as const;
 const kernelTypes = hasCapability('btf') ? readFileSync('/sys/kernel/btf/vmlinux').toString('latin1') : '';
@@ -200,17 +201,62 @@ describeWithKernel('attach to a named target', ['root', 'bpf', 'btf', 'tracefs',
   });
 
   const hasTcpOps = kernelTypes.includes('bpf_struct_ops_tcp_congestion_ops');
+  const congestionControls = () => readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8');
+
   (hasTcpOps ? it : it.skip)('struct_ops: registers a congestion control [needs struct_ops of TCP]', () => {
     const congestion = openObject(compiler.compile('congestion')).load();
-    const known = () => readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8');
     const link = keep(congestion.attachStructOps('steady'));
     expect([link.type, link.id]).toEqual(['struct_ops', undefined]);
-    expect(known()).toContain('bpf_nlb_test');
+    expect(congestionControls()).toContain('bpf_nlb_test');
     expect(() => link.pin('/sys/fs/bpf/never')).toThrow('EOPNOTSUPP');
+    expect(() => congestion.updateStructOps('successor', link)).toThrow('struct_ops.link');
     expect(() => congestion.attachStructOps('steady')).toThrow(expect.objectContaining({ code: 'BPF_ATTACH' }));
     link.close();
-    expect(known()).not.toContain('bpf_nlb_test');
+    expect(congestionControls()).not.toContain('bpf_nlb_test');
     expect(() => congestion.attachStructOps('nothing')).toThrow('there are');
     congestion.close();
   });
+
+  const hasTcpLinks = hasTcpOps && kernelTypes.includes('bpf_struct_ops_link');
+  (hasTcpLinks ? it : it.skip)('struct_ops: a link is pinned, adopted, and updated [needs struct_ops links]', () => {
+    const pins = makePinFolder();
+    const congestion = openObject(compiler.compile('congestion')).load();
+    const link = keep(congestion.attachStructOps('linked'));
+    const mapOfLink = () => fdinfoOfLink(link.id).find(([key]) => key === 'map_id')?.[1];
+    expect([link.type, typeof link.id]).toEqual(['struct_ops', 'number']);
+    expect(mapOfLink()).toBe(String(congestion.map('linked').id));
+    congestion.updateStructOps('successor', link);
+    expect(mapOfLink()).toBe(String(congestion.map('successor').id));
+
+    // A map that is for no link must not be registered on the way to the refusal.
+    expect(() => congestion.updateStructOps('steady', link)).toThrow('EINVAL');
+    expect(congestionControls()).not.toContain('bpf_nlb_test');
+
+    link.pin(join(pins, 'link'));
+    link.close();
+    congestion.close();
+    expect(congestionControls()).toContain('bpf_nlb_link');
+    const adopted = keep(Link.openPinned(join(pins, 'link')));
+    expect(adopted.type).toBe('struct_ops');
+    const again = openObject(compiler.compile('congestion')).load();
+    expect(() => again.updateStructOps('linked', adopted)).toThrow('EOPNOTSUPP');
+    expect(() => again.updateStructOps('linked', 'link' as never)).toThrow('expected the Link');
+    adopted.detach();
+    expect(congestionControls()).not.toContain('bpf_nlb_link');
+    again.close();
+    rmSync(pins, { recursive: true });
+  });
+
+  /** What the kernel says of this process's descriptor of a link: key and value pairs. */
+  function fdinfoOfLink(id: number | undefined): string[][] {
+    const descriptors = readdirSync('/proc/self/fdinfo').flatMap((fd) => {
+      try {
+        return [readFileSync(join('/proc/self/fdinfo', fd), 'utf8')];
+      } catch {
+        return []; // The descriptor that listed the folder is gone.
+      }
+    });
+    const ours = descriptors.find((text) => text.includes(`link_id:\t${id}\n`)) ?? '';
+    return ours.split('\n').map((line) => line.split(/:\s+/));
+  }
 });

@@ -1,4 +1,4 @@
-import { closedError, succeed } from './errors.js';
+import { argumentError, closedError, succeed } from './errors.js';
 import { findNamed } from './find-named.js';
 import { Link } from './link.js';
 import { BpfMap } from './map.js';
@@ -63,8 +63,9 @@ export class BpfObject {
   }
 
   /**
-   * Registers a struct_ops map (`SEC(".struct_ops")`, ≥ 5.6) with the kernel. The link has no id, cannot be pinned, and
-   * unregisters when it is closed.
+   * Registers a struct_ops map with the kernel; closing the link unregisters. Of `SEC(".struct_ops.link")` (≥ 6.4) the link has
+   * an id and can be pinned and updated; of `SEC(".struct_ops")` (≥ 5.6) it cannot. Throws BPF_ATTACH, with EEXIST when the name
+   * is taken.
    */
   attachStructOps(name: string): Link {
     const operation = `register struct_ops ${name}`;
@@ -74,6 +75,19 @@ export class BpfObject {
       succeed('BPF_ATTACH', operation, () => object.attachStructOps(index)),
       'struct_ops',
     );
+  }
+
+  /**
+   * Puts the struct_ops map `name` (`SEC(".struct_ops.link")`) into the place of the one that `link` registered, in one step:
+   * what uses it sees one or the other. Throws BPF_LINK where the kernel's subsystem has no such step (ENOTSUPP), where the two
+   * do not go together (EINVAL: TCP wants the same name), and for a link that attachStructOps() of this process did not make.
+   */
+  updateStructOps(name: string, link: Link): void {
+    const operation = `update struct_ops ${name}`;
+    const object = this.#opened(operation);
+    if (!(link instanceof Link)) throw argumentError(operation, 'expected the Link of attachStructOps()');
+    const index = this.maps.indexOf(this.map(name));
+    link.updateMap(operation, (handle) => object.updateStructOps(index, handle));
   }
 
   /** What the verifier wrote about an accepted program; empty unless `verifierLogLevel` asked for it. */

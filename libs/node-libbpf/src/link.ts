@@ -1,6 +1,6 @@
 import { requireInteger, requireText } from './arguments.js';
 import { errnoName } from './errno.js';
-import { attempt, closedError, LibbpfError, succeed } from './errors.js';
+import { argumentError, attempt, closedError, LibbpfError, succeed } from './errors.js';
 import type { LinkInfo, NativeLink } from './native.js';
 import { native } from './native.js';
 import { removePin } from './pin.js';
@@ -79,6 +79,15 @@ export class Link {
     const fd = fdOf('program.fd', program);
     const replaces = options.replaces === undefined ? undefined : fdOf('replaces.fd', options.replaces);
     attempt('BPF_LINK', operation, () => handle.update(fd, replaces));
+  }
+
+  /** @internal For struct_ops, whose links hold maps. */
+  updateMap(operation: string, update: (handle: NativeLink) => number): void {
+    const handle = this.#opened(operation);
+    if (this.type !== 'struct_ops' || this.id === undefined) {
+      throw argumentError(operation, 'expected the link of a struct_ops map of SEC(".struct_ops.link")');
+    }
+    attempt('BPF_LINK', operation, () => update(handle));
   }
 
   /**

@@ -116,6 +116,7 @@ export interface NativeObject {
   attachTracepoint(program: number, category: string | undefined, name: string): NativeLink | number;
   attachIterator(program: number, mapFd: number): NativeLink | number;
   attachStructOps(map: number): NativeLink | number;
+  updateStructOps(map: number, link: NativeLink): number;
 }
 
 export interface ProgramInfo {
