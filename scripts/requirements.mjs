@@ -23,6 +23,7 @@ export const requirements = [
   { package: 'libcap2-bin', program: 'capsh' },
   { package: 'iproute2', program: 'ip' },
   { package: 'openssl', program: 'openssl' },
+  { package: 'pahole', program: 'pahole', tests: true },
   { package: 'mosquitto', program: 'mosquitto', tests: true },
   { package: 'chromium', program: 'chromium', tests: true },
 ];

@@ -17,6 +17,8 @@ export type Capability =
   | 'netns'
   | 'cgroup2'
   | 'clang'
+  | 'bpftool'
+  | 'pahole'
   | 'mosquitto'
   | 'chromium';
 
@@ -88,6 +90,8 @@ const CHECKS: Record<Capability, () => boolean> = {
   netns: () => hasPrivilege(CAP_SYS_ADMIN) && existsSync('/proc/self/ns/net') && which('ip') !== undefined,
   cgroup2: () => isMounted('cgroup2') && hasPrivilege(CAP_SYS_ADMIN),
   clang: () => which('clang') !== undefined,
+  bpftool: () => which('bpftool') !== undefined,
+  pahole: () => which('pahole') !== undefined,
   mosquitto: () => which('mosquitto') !== undefined,
   chromium: () => which('chromium') !== undefined,
 };
