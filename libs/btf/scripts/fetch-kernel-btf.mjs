@@ -16,6 +16,7 @@ import { brotliCompressSync, constants, gunzipSync } from 'node:zlib';
 import { aptFor } from '../../node-libbpf/native/debian-apt.mjs';
 
 const KERNELS = [
+  { name: 'arm64-5.10', suite: 'bullseye', architecture: 'arm64', metapackage: 'linux-image-arm64' },
   { name: 'arm64-6.1', suite: 'bookworm', architecture: 'arm64', metapackage: 'linux-image-arm64' },
   { name: 'arm64-6.12', suite: 'trixie', architecture: 'arm64', metapackage: 'linux-image-arm64' },
   { name: 'armhf-6.1', suite: 'bookworm', architecture: 'armhf', metapackage: 'linux-image-armmp-dbg' },

@@ -2,7 +2,8 @@ import type { Btf } from '../types/btf.js';
 import type { BtfType, CompositeType } from '../types/types.js';
 import type { Mismatch } from './match.js';
 import { essentialName } from './names.js';
-import { RENAMES } from './renames.js';
+import type { FieldChange } from './renames.js';
+import { FIELD_CHANGES, TYPE_CHANGES } from './renames.js';
 import type { AccessSpec } from './spec.js';
 import { specPath } from './spec.js';
 
@@ -26,7 +27,16 @@ export function explainNoType(local: AccessSpec, target: Btf): string {
     const there = kind === 'fwd' ? 'only a forward declaration' : `${kind.startsWith('e') ? 'an' : 'a'} ${kind}`;
     return `this kernel has \`${name}\` as ${there}, and the program expects a ${type.kind}`;
   }
-  return `there is no type \`${typeName(local.btf, local.rootTypeId)}\` in this kernel`;
+  return `there is no type \`${typeName(local.btf, local.rootTypeId)}\` in this kernel${typeChange(target, type.kind, name)}`;
+}
+
+/** What became of a type, or what it was called before there was one of that name. */
+function typeChange(target: Btf, kind: BtfType['kind'], name: string): string {
+  const has = (other: string | undefined): boolean => other !== undefined && target.idsByName(kind, other).length > 0;
+  const gone = TYPE_CHANGES.find((change) => change.type === name && (change.now === undefined || has(change.now)));
+  if (gone !== undefined) return `; since ${gone.since} ${gone.hint ?? `it is \`${gone.now}\``}`;
+  const later = TYPE_CHANGES.find((change) => change.now === name && has(change.type));
+  return later === undefined ? '' : `; it came with ${later.since}, and before it there is \`${later.type}\``;
 }
 
 /** Why the path could not be walked, said about the first candidate. */
@@ -35,14 +45,19 @@ export function explainMismatch(local: AccessSpec, target: Btf, mismatch: Mismat
   const before = specPath({ ...local, accessors: local.accessors.slice(0, mismatch.at) });
   const root = essentialName(local.btf.typeById(local.rootTypeId).name);
   const holder = withoutFlavour(before, root);
+  const composite = local.btf.typeById(accessor?.typeId ?? 0);
+  const changes = (typeId: number): readonly FieldChange[] =>
+    changesOf(essentialName(composite.name), target.resolve(typeId).name);
   switch (mismatch.why) {
     case 'no_member':
-      return explainMember(target, mismatch.typeId, holder, accessor?.name ?? '');
+      return explainMember(target, mismatch.typeId, holder, accessor?.name ?? '', changes(mismatch.typeId));
     case 'incompatible': {
-      const member = (local.btf.typeById(accessor?.typeId ?? 0) as CompositeType).members[accessor?.index ?? 0];
+      const member = (composite as CompositeType).members[accessor?.index ?? 0];
       const expected = describe(local.btf.resolve(member?.typeId ?? 0));
       const found = describe(target.resolve(mismatch.found ?? 0));
-      return `\`${holder}.${accessor?.name}\` is ${found} in this kernel, and the program expects ${expected}`;
+      const retyped = changes(mismatch.typeId).find((change) => change.retyped && change.field === accessor?.name);
+      const when = retyped === undefined ? '' : `; since ${retyped.since} it is ${retyped.hint}`;
+      return `\`${holder}.${accessor?.name}\` is ${found} in this kernel, and the program expects ${expected}${when}`;
     }
     case 'no_array':
       return `\`${holder}\` is no array in this kernel`;
@@ -55,20 +70,39 @@ export function explainMismatch(local: AccessSpec, target: Btf, mismatch: Mismat
   }
 }
 
-function explainMember(target: Btf, typeId: number, holder: string, field: string): string {
+/** What is known of a type by the name that the program or the kernel has for it. */
+function changesOf(...names: readonly string[]): readonly FieldChange[] {
+  return FIELD_CHANGES.filter(({ type }) => names.includes(type));
+}
+
+function explainMember(
+  target: Btf,
+  typeId: number,
+  holder: string,
+  field: string,
+  changes: readonly FieldChange[],
+): string {
   const type = target.resolve(typeId);
   if (type.kind !== 'struct' && type.kind !== 'union')
     return `\`${holder}\` is ${describe(type)} in this kernel, not a struct`;
   const names = memberNames(target, type);
   const gone = `\`${holder}.${field}\` is gone in this kernel`;
-  const known = RENAMES.filter((rename) => rename.type === type.name && rename.field === field);
+  const known = changes.filter((change) => change.field === field);
   const renamed = known.find(({ now }) => now !== undefined && names.has(now));
-  if (renamed !== undefined) return `${gone}; it has \`${renamed.now}\` (since ${renamed.since})`;
-  const moved = known.find(({ hint }) => hint !== undefined);
-  if (moved !== undefined) return `${gone} (since ${moved.since}): ${moved.hint}`;
+  if (renamed !== undefined) return `${gone}; it has \`${renamed.now}\` (since ${renamed.since})${suffix(renamed)}`;
+  const moved = known.find(({ now, retyped }) => now === undefined && retyped === undefined);
+  if (moved !== undefined) return `${gone} (since ${moved.since})${suffix(moved)}`;
+  const later = changes.find(({ now, field: before }) => now === field && names.has(before));
+  if (later !== undefined) {
+    return `\`${holder}.${field}\` came with ${later.since}, and this kernel has \`${later.field}\` instead`;
+  }
   const like = [`__${field}`, `_${field}`, field.replace(/^_+/, '')].find((name) => name !== field && names.has(name));
   if (like !== undefined) return `${gone}; it has \`${like}\``;
   return `\`${holder}\` has no \`${field}\` in this kernel`;
+}
+
+function suffix({ hint }: FieldChange): string {
+  return hint === undefined ? '' : `: ${hint}`;
 }
 
 function memberNames(btf: Btf, type: CompositeType): Set<string> {
