@@ -1,17 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { referenceLibbpfDir } from '@bpfleet/testkit';
 
 const here = dirname(fileURLToPath(import.meta.url));
-/** Where scripts/fetch-libbpf.mjs puts it. */
-const LIBBPF = process.env['BPFLEET_LIBBPF'] ?? join(here, '../../../.cache/libbpf-1.7.0');
 const ARCHIVES = ['libbpf.a', 'libelf.a', 'libz.a'];
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
-
-/** libbpf creates an object's maps before it relocates, which takes root. */
-export const HAS_LIBBPF = ARCHIVES.every((archive) => existsSync(join(LIBBPF, archive))) && process.getuid?.() === 0;
 
 export interface Prepared {
   /** Instructions by program. */
@@ -27,8 +23,9 @@ export class Libbpf {
 
   constructor() {
     const source = join(here, 'reference/relocate.c');
-    const archives = ARCHIVES.map((archive) => join(LIBBPF, archive));
-    execFileSync('cc', ['-O1', '-o', this.#tool, source, '-I', join(LIBBPF, 'include'), ...archives], {
+    const libbpf = referenceLibbpfDir();
+    const archives = ARCHIVES.map((archive) => join(libbpf, archive));
+    execFileSync('cc', ['-O1', '-o', this.#tool, source, '-I', join(libbpf, 'include'), ...archives], {
       stdio: 'pipe',
     });
   }

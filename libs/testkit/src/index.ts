@@ -1,6 +1,13 @@
 export { testCa } from './certificates.js';
 export type { TestCa, TestCertificate } from './certificates.js';
-export { describeWithKernel, hasBpf, hasCapability, hasTracefs, missingCapabilities } from './kernel-gate.js';
+export {
+  describeWithKernel,
+  hasBpf,
+  hasCapability,
+  hasTracefs,
+  missingCapabilities,
+  referenceLibbpfDir,
+} from './kernel-gate.js';
 export type { Capability } from './kernel-gate.js';
 export { mosquittoPath, startMosquitto } from './mosquitto.js';
 export type { Mosquitto, MosquittoOptions } from './mosquitto.js';

@@ -1,4 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { describe as jestDescribe } from '@jest/globals';
 import { which } from './which.js';
 
@@ -19,9 +21,12 @@ export type Capability =
   | 'clang'
   | 'bpftool'
   | 'pahole'
+  | 'libbpf_source'
   | 'mosquitto'
   | 'chromium';
 
+// From src/ while jest runs the sources, from dist/ otherwise: both lie two folders below the workspace's.
+const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const CAP_NET_ADMIN = 12;
 const CAP_SYS_ADMIN = 21;
 const CAP_PERFMON = 38;
@@ -92,9 +97,16 @@ const CHECKS: Record<Capability, () => boolean> = {
   clang: () => which('clang') !== undefined,
   bpftool: () => which('bpftool') !== undefined,
   pahole: () => which('pahole') !== undefined,
+  // What libs/btf/scripts/fetch-libbpf.mjs builds: newer than the product's, to compare with. libz.a comes last.
+  libbpf_source: () => existsSync(join(referenceLibbpfDir(), 'libz.a')),
   mosquitto: () => which('mosquitto') !== undefined,
   chromium: () => which('chromium') !== undefined,
 };
+
+/** Where libs/btf/scripts/fetch-libbpf.mjs puts its libbpf, or another one that the environment names. */
+export function referenceLibbpfDir(): string {
+  return process.env['BPFLEET_LIBBPF'] ?? join(REPOSITORY, '.cache/libbpf-1.7.0');
+}
 
 const known = new Map<Capability, boolean>();
 

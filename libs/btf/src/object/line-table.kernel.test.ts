@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
 import { compileBpf } from '../../test/compile-bpf.js';
 import { readObject } from './object.js';
 
@@ -28,22 +29,13 @@ int first(void *ctx)
 }
 char LICENSE[] SEC("license") = "GPL";`;
 
-function canLoad(): boolean {
-  try {
-    execFileSync('bpftool', ['prog', 'list'], { stdio: 'pipe' });
-    return existsSync(join(BPFFS, '.')) && process.getuid?.() === 0;
-  } catch {
-    return false;
-  }
-}
-
 /** Lines in the order of instructions, each run of equal ones once, without those that the compiler made up. */
 function runs(lines: readonly (number | undefined)[]): number[] {
   return lines.filter((line): line is number => !!line).filter((line, i, all) => line !== all[i - 1]);
 }
 
-describe('LineTable', () => {
-  (canLoad() ? it : it.skip)('orders subprograms and callbacks as libbpf does (needs root, bpftool and bpffs)', () => {
+describeWithKernel('LineTable', ['root', 'bpf', 'bpffs', 'bpftool', 'clang'], () => {
+  it('orders subprograms and callbacks as libbpf does', () => {
     const bytes = compileBpf(SOURCE);
     const folder = mkdtempSync(join(tmpdir(), 'bpfleet-btf-'));
     const pin = join(BPFFS, `bpfleet_btf_test_${process.pid}`);

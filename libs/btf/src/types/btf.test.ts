@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { describeWithKernel } from '@bpfleet/testkit';
 import { MAP_TYPE_NAMES } from '../object/map-types.js';
 import { readObject } from '../object/object.js';
 import { compileBpf } from '../../test/compile-bpf.js';
@@ -8,8 +9,6 @@ import type { Btf } from './btf.js';
 import { parseBtf } from './parse.js';
 
 const VMLINUX = '/sys/kernel/btf/vmlinux';
-const hasVmlinux = existsSync(VMLINUX);
-const kernelIt = hasVmlinux ? it : it.skip;
 
 function typesOf(source: string): Btf {
   return readObject(compileBpf(source)).btf;
@@ -72,8 +71,10 @@ typedef struct node node_t; KEEP(node_t);`);
     expect(split.resolve(typedef?.id as number)).toMatchObject({ kind: 'struct', name: 'base_struct' });
     expect(split.findByName('struct', 'base_struct')?.id).toBe(base.findByName('struct', 'base_struct')?.id);
   });
+});
 
-  kernelIt('reads this kernel (needs /sys/kernel/btf/vmlinux) and agrees with bpftool on every struct size', () => {
+describeWithKernel('Btf of this kernel', ['btf', 'bpftool'], () => {
+  it('is read, and agrees with bpftool on every struct size', () => {
     const btf = parseBtf(new Uint8Array(readFileSync(VMLINUX)));
     const dump = execFileSync('bpftool', ['btf', 'dump', 'file', VMLINUX], { encoding: 'utf8', maxBuffer: 1 << 28 });
     let compared = 0;
@@ -91,7 +92,7 @@ typedef struct node node_t; KEEP(node_t);`);
     expect(dump).toContain(`[${task?.id}] STRUCT 'task_struct' size=${btf.sizeOf(task?.id as number)} `);
   });
 
-  kernelIt('has the map types of this kernel (needs /sys/kernel/btf/vmlinux)', () => {
+  it('has the map types that are known', () => {
     const btf = parseBtf(new Uint8Array(readFileSync(VMLINUX)));
     const values = btf.findByName('enum', 'bpf_map_type')?.values.filter(({ name }) => !name.startsWith('__')) ?? [];
     const expected = values.map(({ name, value }) => [
