@@ -2,6 +2,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <malloc.h>
 #include <sys/syscall.h>
 
 #include <climits>
@@ -138,6 +139,13 @@ Napi::Value ErrorText(const Napi::CallbackInfo& info) {
 
 Napi::Value TakeLog(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TakeLibbpfLog()); }
 
+// Glibc keeps what was freed below the top of its heap; after the kernel's BTF has been parsed that is megabytes.
+void ReturnFreedMemory(const Napi::CallbackInfo&) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 Napi::Value DroppedHandles(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(AddonOf(info.Env()).dropped->load()));
 }
@@ -160,5 +168,6 @@ void InitSystem(Napi::Env env, Napi::Object exports) {
   exports["libbpfVersion"] = Napi::Function::New(env, LibbpfVersion, "libbpfVersion");
   exports["errorText"] = Napi::Function::New(env, ErrorText, "errorText");
   exports["takeLog"] = Napi::Function::New(env, TakeLog, "takeLog");
+  exports["returnFreedMemory"] = Napi::Function::New(env, ReturnFreedMemory, "returnFreedMemory");
   exports["droppedHandles"] = Napi::Function::New(env, DroppedHandles, "droppedHandles");
 }

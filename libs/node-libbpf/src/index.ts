@@ -36,6 +36,7 @@ export {
   listPrograms,
   possibleCpus,
   probeFeatures,
+  returnFreedMemory,
 } from './system.js';
 export type { Features, StatsHandle } from './system.js';
 export type { LinkInfo, MapInfo, ProgramInfo } from './native.js';

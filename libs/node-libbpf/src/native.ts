@@ -49,6 +49,7 @@ export interface Native {
   libbpfVersion(): string;
   errorText(negativeErrno: number): string;
   takeLog(): string;
+  returnFreedMemory(): void;
   droppedHandles(): number;
 }
 

@@ -50,6 +50,14 @@ export function probeFeatures(): Features {
   };
 }
 
+/**
+ * Gives the pages of freed native memory back to the system (glibc's malloc_trim; elsewhere nothing happens). libbpf parses the
+ * kernel's BTF at each load that relocates, 11 MB that glibc would otherwise keep. Takes about a millisecond for 20 MB of heap.
+ */
+export function returnFreedMemory(): void {
+  native.returnFreedMemory();
+}
+
 /** How many handles of this thread were open when the garbage collector took them: each is a missing close(). */
 export function droppedHandles(): number {
   return native.droppedHandles();

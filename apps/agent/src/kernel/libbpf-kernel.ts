@@ -7,6 +7,7 @@ import {
   possibleCpus,
   probeFeatures,
   Program,
+  returnFreedMemory,
   VerifierError,
   type BpfObject,
   type MapSpec,
@@ -117,6 +118,10 @@ export class LibbpfKernel implements Kernel {
       return false;
     }
     return true;
+  }
+
+  returnFreedMemory(): void {
+    returnFreedMemory();
   }
 
   close(): void {

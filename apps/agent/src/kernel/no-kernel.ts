@@ -13,6 +13,7 @@ export function noKernel(cpus: number): Kernel {
     pinnedRuns: () => [],
     removePins: () => undefined,
     measure: () => false,
+    returnFreedMemory: () => undefined,
     close: () => undefined,
   };
 }

@@ -20,6 +20,8 @@ export interface Kernel {
   removePins(run: string): void;
   /** Run counts and times cost a little on each run of every program: they are counted only while something needs them. */
   measure(on: boolean): boolean;
+  /** Loading a program needs megabytes for a moment, which the C library keeps unless it is told. */
+  returnFreedMemory(): void;
   close(): void;
 }
 

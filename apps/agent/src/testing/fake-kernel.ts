@@ -76,6 +76,8 @@ export class FakeKernel implements Kernel {
     return on;
   }
 
+  returnFreedMemory(): void {}
+
   close(): void {
     this.measuring = false;
   }
