@@ -1,36 +1,41 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+import { parseCommandLine, usage, UsageError, type CommandLine } from './command-line.js';
 import { errorFacts } from './log.js';
 import { agentVersion } from './version.js';
 
-const program = new Command('bpfleet-agent').version(agentVersion);
-
-program
-  .command('enrol')
-  .description('turn an enrolment token into an identity of this device')
-  .requiredOption('--server <url>', 'the server, such as https://bpfleet.example.org')
-  .requiredOption('--token <token>', 'bpf1.<id>.<secret>.<digest>, as the server showed it')
-  .requiredOption('--state <folder>', 'where this device keeps what it knows')
-  .option('--replace', 'give up the identity that the folder holds', false)
-  .action(async (options: { server: string; token: string; state: string; replace: boolean }) => {
-    const { enrol } = await import('./commands/enrol.js');
-    const device = await enrol(options);
-    process.stdout.write(`${JSON.stringify({ enrolled: true, device })}\n`);
-  });
-
-program
-  .command('run')
-  .description('run what the server asks of this device')
-  .requiredOption('--state <folder>', 'where this device keeps what it knows')
-  .option('--no-kernel', 'do everything but load programs')
-  .action(async (options: { state: string; kernel: boolean }) => {
-    const { run } = await import('./commands/run.js');
-    await run(options);
-  });
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.stderr.write(`${JSON.stringify({ level: 'error', event: 'agent.failed', ...errorFacts(error) })}\n`);
-  process.exitCode = 1;
+/** Each command brings its own modules: what a device runs all day must not hold what it needed once. */
+async function obey(line: CommandLine): Promise<void> {
+  switch (line.command) {
+    case 'help':
+      process.stdout.write(usage);
+      return;
+    case 'version':
+      process.stdout.write(`${agentVersion}\n`);
+      return;
+    case 'enrol': {
+      const { enrol } = await import('./commands/enrol.js');
+      process.stdout.write(`${JSON.stringify({ enrolled: true, device: await enrol(line) })}\n`);
+      return;
+    }
+    case 'run': {
+      const { run } = await import('./commands/run.js');
+      return run(line);
+    }
+  }
 }
+
+async function main(): Promise<void> {
+  try {
+    await obey(parseCommandLine(process.argv.slice(2), process.env));
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`bpfleet-agent: ${error.message}\n`);
+      process.exitCode = 2;
+      return;
+    }
+    process.stderr.write(`${JSON.stringify({ level: 'error', event: 'agent.failed', ...errorFacts(error) })}\n`);
+    process.exitCode = 1;
+  }
+}
+
+void main();

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * The five documents of DESIGN §5. Every schema is strict: a field that this version does not know is refused, because

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { documentRules, type Documents, type DocumentType, type RoleKeys, type RootDocument } from './documents.js';
 import { TrustError } from './errors.js';
 import { verifyWith, type PublicKey, type SigningKey } from './keys.js';

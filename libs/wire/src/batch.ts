@@ -1,5 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WireError } from './errors.js';
 import { limits } from './limits.js';
 import { runIdPattern } from './messages.js';

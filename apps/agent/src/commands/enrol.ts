@@ -2,7 +2,7 @@ import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { acceptFirstRoot, parseEnrolmentToken, type EnrolmentToken, type RootDocument } from '@bpfleet/trust';
 import { isDeviceId } from '@bpfleet/wire';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentError } from '../agent-error.js';
 import { DocumentStore } from '../store/documents.js';
 import { assertBelongTogether, isEnrolled, saveIdentity, type Identity } from '../store/identity.js';

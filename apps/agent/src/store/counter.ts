@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { JsonFile } from './json-file.js';
 import { directWriter, type StateWriter } from './state-port.js';
 

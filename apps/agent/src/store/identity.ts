@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { readFileBounded, writeFileAtomic } from '@bpfleet/trust';
 import { isDeviceId } from '@bpfleet/wire';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AgentError } from '../agent-error.js';
 import { JsonFile } from './json-file.js';
 

@@ -1,5 +1,5 @@
 import { readFileBounded } from '@bpfleet/trust';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { directWriter, type StateWriter } from './state-port.js';
 
 /**

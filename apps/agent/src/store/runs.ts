@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { documentRules, type DesiredEntry } from '@bpfleet/trust';
 import { reportedRunStates, runErrorSchema, runIdPattern } from '@bpfleet/wire';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { RunRecord } from '../core/run-record.js';
 import { JsonFile } from './json-file.js';
 import { directWriter, type StateWriter } from './state-port.js';

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { LeaseClock } from '../core/lease.js';
 import type { TrustedTime } from '../core/trusted-time.js';
 import { Counter } from './counter.js';

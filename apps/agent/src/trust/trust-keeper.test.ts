@@ -10,7 +10,7 @@ import {
   type RootDocument,
   type SigningKey,
 } from '@bpfleet/trust';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TrustedTime } from '../core/trusted-time.js';
 import { DocumentStore } from '../store/documents.js';
 import { JsonFile } from '../store/json-file.js';

@@ -1,5 +1,5 @@
 import { parseDocument } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ManifestError } from './error.js';
 import type { ManifestIssue } from './error.js';
 import { manifestSchema } from './schema.js';

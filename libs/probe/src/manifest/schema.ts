@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { bytesSchema } from './bytes.js';
 
 /** Names of probes, metrics, events, profiles and parameters: they become columns, tables, topics and file names. */
