@@ -1,10 +1,9 @@
 import { BtfError } from '../error.js';
+import { elfString, readElfTable, type ElfTable } from './section-table.js';
 
 const ELF_BYTES_MAX = 64 * 1024 * 1024;
-const SECTIONS_MAX = 4096;
 const SYMBOLS_MAX = 200_000;
 const RELOCATIONS_MAX = 500_000;
-const NAME_BYTES_MAX = 1024;
 
 /** `e_machine` of BPF objects. */
 export const EM_BPF = 247;
@@ -73,7 +72,7 @@ export function parseElf(bytes: Uint8Array): ElfFile {
   return {
     bits: reader.wide ? 64 : 32,
     littleEndian: reader.littleEndian,
-    machine: reader.u16(18),
+    machine: reader.machine,
     sections,
     symbols,
     section: (name) => byName.get(name),
@@ -85,42 +84,28 @@ class ElfReader {
   readonly view: DataView;
   readonly wide: boolean;
   readonly littleEndian: boolean;
-  readonly #decoder = new TextDecoder();
-
+  readonly machine: number;
   readonly bytes: Uint8Array;
+  readonly #table: ElfTable;
 
   constructor(input: Uint8Array) {
     // A Buffer's slice() shares memory where a Uint8Array's copies: inside this library there are only the latter.
     const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (bytes.byteLength < 16 || this.view.getUint32(0) !== 0x7f454c46) {
-      throw new BtfError('ELF_INVALID', 'not an ELF file', 0);
-    }
-    const elfClass = bytes[4];
-    const order = bytes[5];
-    if (elfClass !== 1 && elfClass !== 2) throw new BtfError('ELF_INVALID', `unknown ELF class ${elfClass}`, 4);
-    if (order !== 1 && order !== 2) throw new BtfError('ELF_INVALID', `unknown byte order ${order}`, 5);
-    this.wide = elfClass === 2;
-    this.littleEndian = order === 1;
-    if (bytes.byteLength < (this.wide ? 64 : 52)) throw new BtfError('ELF_INVALID', 'shorter than its header', 0);
+    this.#table = readElfTable((offset, length) => bytes.subarray(offset, offset + length));
+    this.wide = this.#table.bits === 64;
+    this.littleEndian = this.#table.littleEndian;
+    this.machine = this.#table.machine;
   }
 
   sections(): ElfSection[] {
-    const start = this.wide ? this.u64(40) : this.u32(32);
-    const stride = this.u16(this.wide ? 58 : 46);
-    const count = this.u16(this.wide ? 60 : 48);
-    const nameIndex = this.u16(this.wide ? 62 : 50);
-    if (count === 0) return [];
-    if (count > SECTIONS_MAX) throw new BtfError('BTF_LIMIT', `${count} sections are more than ${SECTIONS_MAX}`);
-    if (stride < (this.wide ? 64 : 40)) throw new BtfError('ELF_INVALID', `section headers of ${stride} bytes`);
-    this.#check(start, count * stride, 'the section headers');
-    const names = this.#sectionHeader(start + nameIndex * stride, 0);
-    if (nameIndex >= count) throw new BtfError('ELF_INVALID', 'the section of names is not there');
-    return Array.from({ length: count }, (_, index) => {
-      const at = start + index * stride;
-      const header = this.#sectionHeader(at, index);
-      return { ...header, name: this.#string(names.data, this.u32(at)) };
+    return this.#table.sections.map(({ offset, ...section }) => {
+      const { type, bytes, index } = section;
+      const inFile = type === SECTION_TYPE.nobits || type === 0 ? 0 : bytes;
+      if (inFile > 0) this.#check(offset, inFile, `section ${index}`);
+      const data = inFile > 0 ? this.bytes.subarray(offset, offset + inFile) : this.bytes.subarray(0, 0);
+      return { ...section, data };
     });
   }
 
@@ -138,7 +123,7 @@ class ElfReader {
       const info = this.view.getUint8(at + (this.wide ? 4 : 12));
       return {
         index,
-        name: this.#string(strings.data, this.u32(at)),
+        name: elfString(strings.data, this.u32(at)),
         value: this.wide ? this.u64(at + 8) : this.u32(at + 4),
         bytes: this.wide ? this.u64(at + 16) : this.u32(at + 8),
         type: info & 0xf,
@@ -188,38 +173,8 @@ class ElfReader {
     return { offset: this.u64(at), type: Number(info & 0xffff_ffffn), symbol: Number(info >> 32n), addend };
   }
 
-  #sectionHeader(at: number, index: number): ElfSection {
-    const wide = this.wide;
-    this.#check(at, wide ? 64 : 40, 'a section header');
-    const type = this.u32(at + 4);
-    const offset = wide ? this.u64(at + 24) : this.u32(at + 16);
-    const bytes = wide ? this.u64(at + 32) : this.u32(at + 20);
-    const inFile = type === SECTION_TYPE.nobits || type === 0 ? 0 : bytes;
-    if (inFile > 0) this.#check(offset, inFile, `section ${index}`);
-    return {
-      index,
-      name: '',
-      type,
-      flags: wide ? this.u64(at + 8) : this.u32(at + 8),
-      link: this.u32(at + (wide ? 40 : 24)),
-      info: this.u32(at + (wide ? 44 : 28)),
-      bytes,
-      data: inFile > 0 ? this.bytes.subarray(offset, offset + inFile) : this.bytes.subarray(0, 0),
-    };
-  }
-
   #check(start: number, length: number, what: string): void {
     if (start + length <= this.bytes.byteLength) return;
     throw new BtfError('ELF_INVALID', `${what} would reach past the end of the file`, start);
-  }
-
-  #string(table: Uint8Array, offset: number): string {
-    if (offset === 0) return '';
-    const end = table.indexOf(0, offset);
-    if (offset >= table.byteLength || end < 0) {
-      throw new BtfError('ELF_INVALID', 'a name lies outside of its string table', offset);
-    }
-    if (end - offset > NAME_BYTES_MAX) throw new BtfError('BTF_LIMIT', `a name is longer than ${NAME_BYTES_MAX} bytes`);
-    return this.#decoder.decode(table.subarray(offset, end));
   }
 }
