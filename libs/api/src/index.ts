@@ -29,6 +29,20 @@ export {
   updateDeviceRequestSchema,
 } from './device.js';
 export {
+  addBtfQuerySchema,
+  BTF_BYTES_MAX,
+  btfStateSchema,
+  buildIdSchema,
+  deviceKernelSchema,
+  kernelArchSchema,
+  kernelBtfSchema,
+  kernelGroupSchema,
+  kernelSchema,
+  type BtfState,
+  type Kernel,
+  type KernelBtf,
+} from './kernel.js';
+export {
   diagnosticSchema,
   explanationSchema,
   findingSchema,

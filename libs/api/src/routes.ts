@@ -12,6 +12,7 @@ import {
   enrolResponseSchema,
   updateDeviceRequestSchema,
 } from './device.js';
+import { addBtfQuerySchema, deviceKernelSchema, kernelBtfSchema, kernelSchema } from './kernel.js';
 import { probeSchema, publishRequestSchema, releaseSchema } from './release.js';
 import { createDebugRunRequestSchema, runDetailSchema, runListQuerySchema, runSchema } from './run.js';
 import {
@@ -36,6 +37,8 @@ import {
 } from './telemetry.js';
 
 const none = z.undefined();
+/** Bytes as they are: sent as application/octet-stream. */
+const binary = z.custom<Uint8Array>((body) => body instanceof Uint8Array, 'the body is bytes');
 const items = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 const deviceQuery = z.strictObject({ device: deviceIdSchema });
 
@@ -82,6 +85,10 @@ export const routes = {
     query: none,
     response: deviceSchema,
   }),
+  getDeviceKernel: route('GET', '/api/devices/:id/kernel', { body: none, query: none, response: deviceKernelSchema }),
+  listKernels: route('GET', '/api/kernels', { body: none, query: none, response: items(kernelSchema) }),
+  listBtf: route('GET', '/api/btf', { body: none, query: none, response: items(kernelBtfSchema) }),
+  addBtf: route('POST', '/api/btf', { body: binary, query: addBtfQuerySchema, response: kernelBtfSchema }),
   createEnrolmentToken: route('POST', '/api/enrolment-tokens', {
     body: createEnrolmentTokenRequestSchema,
     query: none,

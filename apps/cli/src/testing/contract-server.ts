@@ -64,12 +64,13 @@ export class ContractServer {
     const { name, path } = found;
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    const text = Buffer.concat(chunks).toString('utf8');
+    const bytes = Buffer.concat(chunks);
+    const binary = request.headers['content-type'] === 'application/octet-stream';
     const pairs = Object.fromEntries(url.searchParams);
     const route = routes[name];
     const takesQuery = !route.query.safeParse(undefined).success;
     const call = {
-      body: route.body.parse(text ? JSON.parse(text) : undefined),
+      body: route.body.parse(binary ? bytes : bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : undefined),
       query: route.query.parse(takesQuery || Object.keys(pairs).length > 0 ? pairs : undefined),
       path,
       headers: request.headers,

@@ -4,6 +4,7 @@ import { ControlModule } from './control/index.js';
 import { DebugApiModule } from './debug/index.js';
 import { DevicesApiModule } from './devices/index.js';
 import { EnrolmentApiModule } from './enrolment/index.js';
+import { KernelsApiModule } from './kernels/index.js';
 import { ReleasesApiModule } from './releases/index.js';
 import { RunsApiModule } from './runs/index.js';
 
@@ -15,6 +16,7 @@ export const apiModules: readonly Type[] = [
   AssignmentsApiModule,
   RunsApiModule,
   DebugApiModule,
+  KernelsApiModule,
 ];
 
 /** What the role control does. */

@@ -7,6 +7,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { resolve } from 'node:path';
 import type { ServerConfig } from '../config/config.js';
+import { takeUploads } from './upload.js';
 import { ProblemFilter } from './problem.filter.js';
 import { contractValidation, StorableText } from './validation.pipe.js';
 
@@ -32,6 +33,7 @@ export async function createHttpApplication(
   // Nest's own parsers would take forms, which a page of another site can send without asking first; Fastify's take JSON.
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, { logger, bodyParser: false });
   adapter.getInstance().removeContentTypeParser('text/plain');
+  takeUploads(adapter.getInstance());
   app.useGlobalPipes(contractValidation(), new StorableText());
   app.useGlobalFilters(new ProblemFilter());
   app.enableShutdownHooks();

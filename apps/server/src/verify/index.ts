@@ -15,7 +15,7 @@ export { ProveError, ProveJail } from './prove/prove-jail.js';
 export type { Availability, ProveFailure, ProveJailOptions } from './prove/prove-jail.js';
 export { verifierReportSchema } from './prove/verifier-report.js';
 export type { ProgramReport, VerifierReport } from './prove/verifier-report.js';
-export { KERNEL_BTF_BYTES_MAX, KernelBtfError, readKernelBtf } from './resolve/kernel-btf.js';
+export { KernelBtfError, readKernelBtf } from './resolve/kernel-btf.js';
 export type { KernelTypes } from './resolve/kernel-btf.js';
 export { explainRefusal } from './explain/explain-refusal.js';
 export type { RefusalExplanation, RefusedProgram } from './explain/explain-refusal.js';

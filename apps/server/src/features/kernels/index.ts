@@ -1,3 +1,3 @@
-export { BtfUploadModule, KernelsModule } from './kernels.module.js';
+export { BtfUploadModule, KernelsApiModule, KernelsModule } from './kernels.module.js';
 export { KernelBtfs } from './btf/kernel-btfs.js';
 export { BtfUploads } from './upload/btf-uploads.js';

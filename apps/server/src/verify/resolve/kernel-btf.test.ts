@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { BTF_BYTES_MAX } from '@bpfleet/api';
 import { parseBtf, writeBtf } from '@bpfleet/btf';
 import { foreignBtf } from '../../features/kernels/testing/kernel-btf.js';
-import { KERNEL_BTF_BYTES_MAX, KernelBtfError, readKernelBtf } from './kernel-btf.js';
+import { KernelBtfError, readKernelBtf } from './kernel-btf.js';
 
 function reasonOf(bytes: Uint8Array): string {
   try {
@@ -27,7 +28,7 @@ describe('the BTF of a kernel', () => {
     const types = [...parseBtf(kernel).types()].slice(0, 20);
     const strange = Buffer.from(kernel);
     strange[strange.length - 100] = 0xe9;
-    expect(reasonOf(Buffer.alloc(KERNEL_BTF_BYTES_MAX + 1))).toMatch(/at most 33554432/);
+    expect(reasonOf(Buffer.alloc(BTF_BYTES_MAX + 1))).toMatch(/at most 33554432/);
     expect(reasonOf(kernel.subarray(0, kernel.length / 2))).toMatch(/damaged, or no BTF/);
     expect(reasonOf(Buffer.from('\u007fELF'))).toMatch(/damaged, or no BTF/);
     expect(reasonOf(writeBtf(types, true))).toMatch(/no struct task_struct/);

@@ -1,7 +1,6 @@
+import { BTF_BYTES_MAX } from '@bpfleet/api';
 import { BtfError, parseBtf, type Btf } from '@bpfleet/btf';
 
-/** Distribution kernels have 4 to 7 MiB; one with everything built in and every option on has not been seen above 20. */
-export const KERNEL_BTF_BYTES_MAX = 32 * 1024 * 1024;
 const TYPES_MAX = 1_000_000;
 const STRING_START_AT = 16;
 const HEADER_LENGTH_AT = 4;
@@ -23,8 +22,8 @@ export interface KernelTypes {
  * @throws KernelBtfError
  */
 export function readKernelBtf(bytes: Uint8Array): KernelTypes {
-  if (bytes.length > KERNEL_BTF_BYTES_MAX) {
-    throw new KernelBtfError(`it has ${bytes.length} bytes; at most ${KERNEL_BTF_BYTES_MAX} are read`);
+  if (bytes.length > BTF_BYTES_MAX) {
+    throw new KernelBtfError(`it has ${bytes.length} bytes; at most ${BTF_BYTES_MAX} are read`);
   }
   const btf = parsed(bytes);
   if (btf.typeCount > TYPES_MAX)
