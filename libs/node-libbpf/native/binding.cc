@@ -16,6 +16,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitPerf(env, exports);
   InitTc(env, exports);
   InitSystem(env, exports);
+  InitIntrospect(env, exports);
   return exports;
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "addon.h"
+#include "introspect.h"
 #include "open_link.h"
 
 namespace {
@@ -30,11 +31,6 @@ void Release(OpenLink& link, bool keepAttached) {
     link.legacyProgram.Reset();
   }
   link.keeps.reset();
-}
-
-std::string LinkTypeName(uint32_t type) {
-  const char* known = libbpf_bpf_link_type_str(static_cast<enum bpf_link_type>(type));
-  return known != nullptr ? known : "type_" + std::to_string(type);
 }
 
 class NativeLink : public Napi::ObjectWrap<NativeLink> {
@@ -80,19 +76,11 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
 
   bool HasLinkObject() const { return Fd() >= 0; }
 
-  // info() → { id, type, programId } | -errno. A perf event without a link (kernels before 5.15) gives -EINVAL.
+  // info() → as LinkFacts. A perf event without a link (kernels before 5.15) gives -EINVAL.
   Napi::Value Info(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     if (!HasLinkObject()) return Failure(env, EINVAL);
-    struct bpf_link_info facts;
-    memset(&facts, 0, sizeof(facts));
-    uint32_t bytes = sizeof(facts);
-    if (bpf_obj_get_info_by_fd(Fd(), &facts, &bytes) != 0) return Failure(env, errno);
-    Napi::Object result = Napi::Object::New(env);
-    result["id"] = Napi::Number::New(env, facts.id);
-    result["type"] = Napi::String::New(env, LinkTypeName(facts.type));
-    result["programId"] = Napi::Number::New(env, facts.prog_id);
-    return result;
+    return LinkFacts(env, Fd());
   }
 
   Napi::Value Pin(const Napi::CallbackInfo& info) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "introspect.h"
 #include "open_link.h"
 
 namespace {
@@ -43,61 +44,59 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
  private:
   Napi::Value Descriptor(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), fd_.get()); }
 
-  Napi::Value Info(const Napi::CallbackInfo& info) {
-    Napi::Env env = info.Env();
-    struct bpf_prog_info facts;
-    memset(&facts, 0, sizeof(facts));
-    uint32_t bytes = sizeof(facts);
-    if (bpf_obj_get_info_by_fd(fd_.get(), &facts, &bytes) != 0) return Failure(env, errno);
-    char tag[2 * sizeof(facts.tag) + 1];
-    for (size_t i = 0; i < sizeof(facts.tag); i++) snprintf(tag + 2 * i, 3, "%02x", facts.tag[i]);
-    const char* type = libbpf_bpf_prog_type_str(static_cast<enum bpf_prog_type>(facts.type));
-    Napi::Object result = Napi::Object::New(env);
-    result["id"] = Napi::Number::New(env, facts.id);
-    result["name"] = Napi::String::New(env, facts.name, strnlen(facts.name, sizeof(facts.name)));
-    result["type"] = Napi::String::New(env, type != nullptr ? std::string(type) : "type_" + std::to_string(facts.type));
-    result["tag"] = Napi::String::New(env, tag);
-    result["runCount"] = BigIntValue(env, facts.run_cnt);
-    result["runTimeNs"] = BigIntValue(env, facts.run_time_ns);
-    result["recursionMisses"] = BigIntValue(env, facts.recursion_misses);
-    result["xlatedBytes"] = Napi::Number::New(env, facts.xlated_prog_len);
-    result["jitedBytes"] = Napi::Number::New(env, facts.jited_prog_len);
-    result["verifiedInsns"] = Napi::Number::New(env, facts.verified_insns);
-    result["loadedAtBoottimeNs"] = BigIntValue(env, facts.load_time);
-    return result;
-  }
+  Napi::Value Info(const Napi::CallbackInfo& info) { return ProgramFacts(info.Env(), fd_.get()); }
 
   Napi::Value Pin(const Napi::CallbackInfo& info) {
     if (bpf_obj_pin(fd_.get(), StringArgument(info, 0).c_str()) != 0) return Failure(info.Env(), errno);
     return Napi::Number::New(info.Env(), 0);
   }
 
-  // testRun(data | undefined, context | undefined, repeat, dataOutBytes) → { returnValue, durationNs, data } | -errno
+  // testRun({ data?, context?, repeat, dataOutBytes, contextOutBytes, contextInPlace, flags, cpu, batchSize })
+  // → { returnValue, durationNs, data?, context? } | -errno
   Napi::Value TestRun(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
+    if (!info[0].IsObject()) throw Napi::TypeError::New(env, "expected an object");
+    Napi::Object run = info[0].As<Napi::Object>();
+    auto number = [&run](const char* field) { return run.Get(field).ToNumber().Uint32Value(); };
     LIBBPF_OPTS(bpf_test_run_opts, options);
-    if (info[0].IsBuffer()) {
-      Napi::Buffer<uint8_t> data = BufferArgument(info, 0);
+    if (run.Get("data").IsBuffer()) {
+      auto data = run.Get("data").As<Napi::Buffer<uint8_t>>();
       options.data_in = data.Data();
       options.data_size_in = static_cast<uint32_t>(data.Length());
     }
-    if (info[1].IsBuffer()) {
-      Napi::Buffer<uint8_t> context = BufferArgument(info, 1);
-      options.ctx_in = context.Data();
-      options.ctx_size_in = static_cast<uint32_t>(context.Length());
+    // A syscall program writes into its context, which must not be the caller's Buffer.
+    std::vector<uint8_t> context;
+    if (run.Get("context").IsBuffer()) {
+      auto given = run.Get("context").As<Napi::Buffer<uint8_t>>();
+      context.assign(given.Data(), given.Data() + given.Length());
+      options.ctx_in = context.data();
+      options.ctx_size_in = static_cast<uint32_t>(context.size());
     }
-    options.repeat = Int32Argument(info, 2);
-    std::vector<uint8_t> out(Uint32Argument(info, 3));
-    if (!out.empty()) {
-      options.data_out = out.data();
-      options.data_size_out = static_cast<uint32_t>(out.size());
+    std::vector<uint8_t> dataOut(number("dataOutBytes"));
+    if (!dataOut.empty()) {
+      options.data_out = dataOut.data();
+      options.data_size_out = static_cast<uint32_t>(dataOut.size());
     }
+    std::vector<uint8_t> contextOut(number("contextOutBytes"));
+    if (!contextOut.empty()) {
+      options.ctx_out = contextOut.data();
+      options.ctx_size_out = static_cast<uint32_t>(contextOut.size());
+    }
+    options.repeat = static_cast<int>(number("repeat"));
+    options.flags = number("flags");
+    options.cpu = number("cpu");
+    options.batch_size = number("batchSize");
     if (bpf_prog_test_run_opts(fd_.get(), &options) != 0) return Failure(env, errno);
     Napi::Object result = Napi::Object::New(env);
     result["returnValue"] = Napi::Number::New(env, options.retval);
     result["durationNs"] = Napi::Number::New(env, options.duration);
-    if (!out.empty() && options.data_size_out <= out.size()) {
-      result["data"] = Napi::Buffer<uint8_t>::Copy(env, out.data(), options.data_size_out);
+    if (!dataOut.empty() && options.data_size_out <= dataOut.size()) {
+      result["data"] = Napi::Buffer<uint8_t>::Copy(env, dataOut.data(), options.data_size_out);
+    }
+    if (!contextOut.empty() && options.ctx_size_out <= contextOut.size()) {
+      result["context"] = Napi::Buffer<uint8_t>::Copy(env, contextOut.data(), options.ctx_size_out);
+    } else if (!context.empty() && run.Get("contextInPlace").ToBoolean()) {
+      result["context"] = Napi::Buffer<uint8_t>::Copy(env, context.data(), context.size());
     }
     return result;
   }

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "addon.h"
+#include "introspect.h"
 #include "libbpf_log.h"
 
 namespace {
@@ -47,19 +48,6 @@ class NativeHandle : public Napi::ObjectWrap<NativeHandle> {
   std::shared_ptr<std::atomic<uint64_t>> dropped_;
 };
 
-// The kernel names its descriptors; BPF_OBJ_GET_INFO_BY_FD does not say which of the three infos it filled.
-std::string KindOf(int fd) {
-  char target[64] = {};
-  std::string path = "/proc/self/fd/" + std::to_string(fd);
-  ssize_t length = readlink(path.c_str(), target, sizeof(target) - 1);
-  if (length <= 0) return {};
-  std::string name(target, static_cast<size_t>(length));
-  if (name.find("bpf-map") != std::string::npos) return "map";
-  if (name.find("bpf-prog") != std::string::npos) return "program";
-  if (name.find("bpf_link") != std::string::npos || name.find("bpf-link") != std::string::npos) return "link";
-  return {};
-}
-
 // openPinned(path, kind) → handle of that kind | -errno; -EMEDIUMTYPE when the pin is something else.
 Napi::Value OpenPinned(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -70,29 +58,6 @@ Napi::Value OpenPinned(const Napi::CallbackInfo& info) {
   if (kind == "map") return NewMap(env, std::move(fd));
   if (kind == "program") return NewProgram(env, std::move(fd));
   return NewLink(env, std::move(fd));
-}
-
-// openById(kind, id) → handle | -errno
-Napi::Value OpenById(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  std::string kind = StringArgument(info, 0);
-  uint32_t id = Uint32Argument(info, 1);
-  UniqueFd fd(kind == "map" ? bpf_map_get_fd_by_id(id)
-                            : kind == "program" ? bpf_prog_get_fd_by_id(id) : bpf_link_get_fd_by_id(id));
-  if (!fd.open()) return Failure(env, errno);
-  if (kind == "map") return NewMap(env, std::move(fd));
-  if (kind == "program") return NewProgram(env, std::move(fd));
-  return NewLink(env, std::move(fd));
-}
-
-// nextId(kind, id) → the next id | -ENOENT at the end | -errno
-Napi::Value NextId(const Napi::CallbackInfo& info) {
-  std::string kind = StringArgument(info, 0);
-  uint32_t id = Uint32Argument(info, 1);
-  uint32_t next = 0;
-  int result = kind == "map" ? bpf_map_get_next_id(id, &next)
-                             : kind == "program" ? bpf_prog_get_next_id(id, &next) : bpf_link_get_next_id(id, &next);
-  return result != 0 ? Failure(info.Env(), errno) : Napi::Number::New(info.Env(), next);
 }
 
 // openPidfd(pid) → handle | -errno
@@ -159,8 +124,6 @@ Napi::Value NewHandle(Napi::Env env, UniqueFd fd) {
 void InitSystem(Napi::Env env, Napi::Object exports) {
   AddonOf(env).handle = Napi::Persistent(NativeHandle::Define(env));
   exports["openPinned"] = Napi::Function::New(env, OpenPinned, "openPinned");
-  exports["openById"] = Napi::Function::New(env, OpenById, "openById");
-  exports["nextId"] = Napi::Function::New(env, NextId, "nextId");
   exports["openPidfd"] = Napi::Function::New(env, OpenPidfd, "openPidfd");
   exports["enableStats"] = Napi::Function::New(env, EnableStats, "enableStats");
   exports["probeTypes"] = Napi::Function::New(env, ProbeTypes, "probeTypes");

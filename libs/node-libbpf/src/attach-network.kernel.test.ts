@@ -3,7 +3,7 @@ import { describeWithKernel, hasCapability } from '@bpfleet/testkit';
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -118,7 +118,9 @@ describeWithKernel('attach to networks and cgroups', ['root', 'bpf', 'btf', 'net
   it('flow dissector: attaches to a network namespace, and runs on a packet', () => {
     const program = object.program('on_flow');
     const link = keep(program.attachNetns('/proc/self/ns/net'));
-    expect(link.info()).toEqual({ id: link.id, type: 'netns', programId: program.id });
+    const netnsInode = statSync('/proc/self/ns/net').ino;
+    const about = { netnsInode, attachType: 'flow_dissector' };
+    expect(link.info()).toEqual({ id: link.id, type: 'netns', programId: program.id, ...about });
     link.detach();
     expect(program.testRun({ data: Buffer.alloc(64) }).returnValue).toBe(0);
   });
@@ -131,7 +133,13 @@ describeWithKernel('attach to networks and cgroups', ['root', 'bpf', 'btf', 'net
       expect(program.type).toBe('netfilter');
       const hook = { family: 'ipv4', hook: 'output', priority: -17 } as const;
       const link = keep(program.attachNetfilter(hook));
-      expect(link.info()).toEqual({ id: link.id, type: 'netfilter', programId: program.id });
+      expect(link.info()).toEqual({
+        id: link.id,
+        type: 'netfilter',
+        programId: program.id,
+        ...hook,
+        defragment: false,
+      });
       const socket = createSocket('udp4');
       await eventually(
         () => socket.send('x', 9, '127.0.0.1'),

@@ -53,17 +53,18 @@ describeWithKernel('attach', ['root'], () => {
     for (let i = 0; i < times; i++) process.getuid?.();
   }
 
+  const onUprobe = { event: 'uprobe', path: expect.stringContaining('libc'), offset: expect.any(Number) };
   it.each([
-    ['tracepoint', 'on_tracepoint', 'perf_event'],
-    ['raw_tp', 'on_raw_tp', 'raw_tracepoint'],
-    ['tp_btf', 'on_tp_btf', 'raw_tracepoint'],
-    ['uprobe', 'on_uprobe', 'perf_event'],
-  ] as const)('%s: counts each call while attached, and none after', (slot, program, linkType) => {
+    ['tracepoint', 'on_tracepoint', 'perf_event', { target: { event: 'tracepoint', tracepoint: 'sys_enter_getuid' } }],
+    ['raw_tp', 'on_raw_tp', 'raw_tracepoint', { tracepoint: 'sys_enter' }],
+    ['tp_btf', 'on_tp_btf', 'raw_tracepoint', { tracepoint: 'sys_enter' }],
+    ['uprobe', 'on_uprobe', 'perf_event', { target: onUprobe }],
+  ] as const)('%s: counts each call while attached, and none after', (slot, program, linkType, target) => {
     getuid(3);
     expect(count(slot)).toBe(0);
     const link = keep(object.program(program).attach());
     expect(link.type).toBe(linkType);
-    expect(link.info()).toEqual({ id: link.id, type: linkType, programId: object.program(program).id });
+    expect(link.info()).toEqual({ id: link.id, type: linkType, programId: object.program(program).id, ...target });
     getuid(5);
     expect(count(slot)).toBe(5);
     link.close();
@@ -127,7 +128,7 @@ describeWithKernel('attach', ['root'], () => {
       expect(xdp.type).toBe('xdp');
       await eventually(send, () => count('xdp') > 0);
       const tcx = keep(object.program('on_tcx').attachTcx(ifindex, 'ingress'));
-      expect(tcx.info()).toEqual({ id: tcx.id, type: 'tcx', programId: object.program('on_tcx').id });
+      expect(tcx.info()).toMatchObject({ id: tcx.id, type: 'tcx', programId: object.program('on_tcx').id, ifindex });
       await eventually(send, () => count('tcx') > 0);
 
       xdp.update(object.program('drop_xdp'));

@@ -1,6 +1,6 @@
 import { argumentError, closedError, succeed } from './errors.js';
 import { findNamed } from './find-named.js';
-import { Link } from './link.js';
+import { makeLinkOf, StructOpsLink } from './link-kinds.js';
 import { BpfMap } from './map.js';
 import type { NativeObject } from './native.js';
 import type { MapSpec, ProgramSpec } from './object-spec.js';
@@ -34,9 +34,9 @@ export class BpfObject {
         name: spec.name,
         section: spec.section,
         attachType: facts[index]?.attachType,
-        attach: (operation, attach) => {
+        attach: (operation, attach, needs) => {
           const object = this.#opened(operation);
-          return succeed('BPF_ATTACH', operation, () => attach(object, index));
+          return succeed('BPF_ATTACH', operation, () => attach(object, index), needs);
         },
       });
     });
@@ -67,11 +67,11 @@ export class BpfObject {
    * an id and can be pinned and updated; of `SEC(".struct_ops")` (≥ 5.6) it cannot. Throws BPF_ATTACH, with EEXIST when the name
    * is taken.
    */
-  attachStructOps(name: string): Link {
+  attachStructOps(name: string): StructOpsLink {
     const operation = `register struct_ops ${name}`;
     const object = this.#opened(operation);
     const index = this.maps.indexOf(this.map(name));
-    return new Link(
+    return makeLinkOf<StructOpsLink>(
       succeed('BPF_ATTACH', operation, () => object.attachStructOps(index)),
       'struct_ops',
     );
@@ -82,10 +82,10 @@ export class BpfObject {
    * what uses it sees one or the other. Throws BPF_LINK where the kernel's subsystem has no such step (ENOTSUPP), where the two
    * do not go together (EINVAL: TCP wants the same name), and for a link that attachStructOps() of this process did not make.
    */
-  updateStructOps(name: string, link: Link): void {
+  updateStructOps(name: string, link: StructOpsLink): void {
     const operation = `update struct_ops ${name}`;
     const object = this.#opened(operation);
-    if (!(link instanceof Link)) throw argumentError(operation, 'expected the Link of attachStructOps()');
+    if (!(link instanceof StructOpsLink)) throw argumentError(operation, 'expected the link of attachStructOps()');
     const index = this.maps.indexOf(this.map(name));
     link.updateMap(operation, (handle) => object.updateStructOps(index, handle));
   }

@@ -1,3 +1,5 @@
+import type { CapabilityName, PrivilegedAction } from './capabilities.js';
+import { missingCapabilities } from './capabilities.js';
 import { errnoName, errnoText } from './errno.js';
 import { native } from './native.js';
 import type { SourceLine } from './verifier-log.js';
@@ -16,6 +18,7 @@ export type LibbpfErrorCode =
   | 'BPF_PROGRAM'
   | 'BPF_RING'
   | 'BPF_STATS'
+  | 'BPF_UNSUPPORTED' // this kind of object, or this kernel, has no such thing
   | 'BPF_ENUMERATE';
 
 /** Every error of this library. `errno` is positive, or 0 where no system call was made. */
@@ -27,11 +30,24 @@ export class LibbpfError extends Error {
   readonly errno: number;
   /** `EPERM`, `ENOTSUPP`, `LIBBPF_FORMAT`, …; empty when errno is 0. */
   readonly errnoName: string;
+  /**
+   * For EPERM and EACCES: the capabilities that the kernel asks for here and this thread does not have. Derived from the
+   * kernel's own checks (capabilities.ts), so empty when the refusal must have another reason.
+   */
+  readonly needs: readonly CapabilityName[];
 
-  constructor(code: LibbpfErrorCode, operation: string, errno: number, detail?: string) {
+  constructor(
+    code: LibbpfErrorCode,
+    operation: string,
+    errno: number,
+    detail?: string,
+    needs: readonly CapabilityName[] = [],
+  ) {
     const reason = errno === 0 ? '' : `${errnoName(errno)} (${errnoText(errno)})`;
-    super([`${operation}:`, reason, detail ?? ''].filter((part) => part !== '').join(' '));
+    const missing = needs.length === 0 ? '' : `[needs ${needs.join(', ')}]`;
+    super([`${operation}:`, reason, missing, detail ?? ''].filter((part) => part !== '').join(' '));
     this.code = code;
+    this.needs = needs;
     this.operation = operation;
     this.errno = errno;
     this.errnoName = errno === 0 ? '' : errnoName(errno);
@@ -71,19 +87,36 @@ export function takeLibbpfLines(): string {
 
 /**
  * Runs one native call and turns -errno into a LibbpfError that carries what libbpf printed meanwhile. Other results pass.
+ * With an action, a refusal names the capabilities that are missing for it.
  */
-export function succeed<Result>(code: LibbpfErrorCode, operation: string, call: () => Result): Exclude<Result, number> {
-  return attempt(code, operation, call) as Exclude<Result, number>;
+export function succeed<Result>(
+  code: LibbpfErrorCode,
+  operation: string,
+  call: () => Result,
+  action?: PrivilegedAction,
+): Exclude<Result, number> {
+  return attempt(code, operation, call, action) as Exclude<Result, number>;
 }
 
 /** Like `succeed`, for native calls whose result is a number: a negative one is -errno. */
-export function attempt<Result>(code: LibbpfErrorCode, operation: string, call: () => Result): Result {
+export function attempt<Result>(
+  code: LibbpfErrorCode,
+  operation: string,
+  call: () => Result,
+  action?: PrivilegedAction,
+): Result {
   native.takeLog();
   const result = call();
   if (typeof result === 'number' && result < 0) {
-    throw new LibbpfError(code, operation, -result, takeLibbpfLines());
+    throw new LibbpfError(code, operation, -result, takeLibbpfLines(), needsOf(-result, action));
   }
   return result;
+}
+
+/** What a refusal with this errno lacks for the action; nothing where the errno is about something else. */
+export function needsOf(errno: number, action: PrivilegedAction | undefined): readonly CapabilityName[] {
+  if (action === undefined || !['EPERM', 'EACCES'].includes(errnoName(errno))) return [];
+  return missingCapabilities(action);
 }
 
 export function argumentError(operation: string, detail: string): LibbpfError {
@@ -92,4 +125,9 @@ export function argumentError(operation: string, detail: string): LibbpfError {
 
 export function closedError(operation: string): LibbpfError {
   return new LibbpfError('BPF_CLOSED', operation, 0, 'used after close');
+}
+
+/** For what a kind of object never has, or this kernel has not yet. */
+export function unsupportedError(operation: string, detail: string): LibbpfError {
+  return new LibbpfError('BPF_UNSUPPORTED', operation, 95, detail);
 }

@@ -7,9 +7,32 @@ export { MapSpec, ObjectSpec, openObject, ProgramSpec } from './object-spec.js';
 export type { AttachTarget, OpenOptions } from './object-spec.js';
 export { BpfObject } from './bpf-object.js';
 export { Program } from './program.js';
-export type { NetfilterOptions, PerfEventOptions, TestRunOptions, TestRunResult } from './program.js';
+export type { NetfilterOptions } from './program.js';
+export type { PerfEventOptions } from './perf-event.js';
+export type { TestRunOptions, TestRunResult } from './test-run.js';
 export type { KprobeMultiOptions, KprobeOptions, UprobeOptions, UsdtOptions } from './probe-target.js';
 export { Link } from './link.js';
+export {
+  CgroupLink,
+  IterLink,
+  KprobeMultiLink,
+  linkTypes,
+  NetfilterLink,
+  NetkitLink,
+  NetnsLink,
+  PerfEventLink,
+  RawTracepointLink,
+  SockmapLink,
+  StructOpsLink,
+  TcxLink,
+  TracingLink,
+  UpdatableLink,
+  UprobeMultiLink,
+  UsdtLink,
+  XdpLink,
+} from './link-kinds.js';
+export type { LinkTypeFacts } from './link-kinds.js';
+export type { LinkInfo, PerfEventTarget } from './link-info.js';
 export { ClsactFilter } from './clsact-filter.js';
 export type { ClsactOptions, ClsactRecord } from './clsact-filter.js';
 export { BpfMap } from './map.js';
@@ -31,12 +54,26 @@ export {
   droppedHandles,
   enableStats,
   libbpfVersion,
-  listLinks,
-  listMaps,
-  listPrograms,
   possibleCpus,
   probeFeatures,
   returnFreedMemory,
 } from './system.js';
 export type { Features, StatsHandle } from './system.js';
-export type { LinkInfo, MapInfo, ProgramInfo } from './native.js';
+export {
+  listBtfs,
+  listLinks,
+  listMaps,
+  listPrograms,
+  walkBtfs,
+  walkLinks,
+  walkMaps,
+  walkPrograms,
+} from './enumerate.js';
+export type { ListedBtf, ListedMap, ListedProgram, ListOptions } from './enumerate.js';
+export { findOwners, Owners } from './owners.js';
+export type { Owner, OwnerOptions } from './owners.js';
+export { bpffsMounts, listPins } from './pins.js';
+export type { PinnedObject, PinOptions, Pins } from './pins.js';
+export { effectiveCapabilities, missingCapabilities, neededCapabilities, readPrivilegeFacts } from './capabilities.js';
+export type { CapabilityName, PrivilegedAction, PrivilegeFacts } from './capabilities.js';
+export type { MapInfo, ProgramInfo } from './native.js';

@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { FixtureCompiler, makePinFolder, mountTracefs } from '../fixtures/compile.js';
 import { eventually } from '../fixtures/eventually.js';
 import type { BpfObject } from './index.js';
-import { BpfMap, droppedHandles, Link, listLinks, openObject, Program } from './index.js';
+import { BpfMap, droppedHandles, Link, listLinks, openObject, PerfEventLink, Program } from './index.js';
 
 const addon = fileURLToPath(new URL('../build/Release/bpf.node', import.meta.url));
 
@@ -79,7 +79,9 @@ describeWithKernel('lifetimes', ['root'], () => {
     expect(program.info().name).toBe('on_tracepoint');
     expect(() => program.attach()).toThrow(expect.objectContaining({ code: 'BPF_ARGUMENT' }));
     const adopted = Link.openPinned(join(folder, 'link'));
-    expect(adopted.info()).toEqual({ id, type: 'perf_event', programId: program.id });
+    const target = { event: 'tracepoint', tracepoint: 'sys_enter_getuid' };
+    expect(adopted.info()).toEqual({ id, type: 'perf_event', programId: program.id, target });
+    expect(adopted).toBeInstanceOf(PerfEventLink);
 
     // An adopted pinned link survives its handle as well.
     adopted.close();

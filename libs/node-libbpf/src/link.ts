@@ -1,18 +1,28 @@
-import { requireInteger, requireText } from './arguments.js';
-import { errnoName } from './errno.js';
-import { argumentError, attempt, closedError, LibbpfError, succeed } from './errors.js';
-import type { LinkInfo, NativeLink } from './native.js';
+import { requireText } from './arguments.js';
+import { attempt, closedError, LibbpfError, succeed, unsupportedError } from './errors.js';
+import type { LinkInfo } from './link-info.js';
+import { decodeLinkInfo } from './link-info.js';
+import type { NativeLink } from './native.js';
 import { native } from './native.js';
+import { openHandleById } from './open-by-id.js';
 import { removePin } from './pin.js';
 import type { Program } from './program.js';
 
-const iteratorBytesMax = 64 << 20;
+type LinkClass = new (handle: NativeLink, attachedAs: string, pinPath?: string) => Link;
+
+const classes = new Map<string, LinkClass>();
+
+/** @internal link-kinds.ts names the class of each type; here, a base that knows its heirs would be a cycle of imports. */
+export function registerLinkClasses(byType: Record<string, LinkClass>): void {
+  for (const [type, linkClass] of Object.entries(byType)) classes.set(type, linkClass);
+}
 
 /**
  * What keeps a program attached. Closing an unpinned link detaches; closing a pinned one leaves it attached. A link that is
- * dropped to the garbage collector is closed.
+ * dropped to the garbage collector is closed. Each link type has a class of its own (link-kinds.ts); what a type cannot do
+ * throws BPF_UNSUPPORTED.
  */
-export class Link {
+export class Link<Info extends LinkInfo = LinkInfo> {
   /** Undefined where the kernel has no link object for this attachment (perf events below 5.15). */
   readonly id: number | undefined;
   readonly type: string;
@@ -29,12 +39,18 @@ export class Link {
     if (pinPath !== undefined) handle.setPinned(true);
   }
 
-  /** Adopts a pinned link; the program goes on as it was. */
+  /** Adopts a pinned link, as the class of its type; the program goes on as it was. */
   static openPinned(path: string): Link {
     const operation = `open pinned link ${path}`;
     requireText(operation, 'path', path);
     const handle = succeed('BPF_PIN', operation, () => native.openPinned(path, 'link'));
-    return new Link(handle, 'unknown', path);
+    return makeLink(handle, 'unknown', path);
+  }
+
+  /** Any link of the system (≥ 5.8; needs CAP_SYS_ADMIN). Undefined when it is gone. Closing does not detach it. */
+  static openById(id: number): Link | undefined {
+    const handle = openHandleById(`open link ${id}`, id, () => native.openById('link', id));
+    return handle === undefined ? undefined : makeLink(handle, 'unknown');
   }
 
   get closed(): boolean {
@@ -46,48 +62,37 @@ export class Link {
   }
 
   /** Throws BPF_LINK with EINVAL where there is no link object (see `id`). */
-  info(): LinkInfo {
-    const handle = this.#opened('info');
-    return succeed('BPF_LINK', 'link info', () => handle.info());
+  info(): Info {
+    const facts = succeed('BPF_LINK', 'link info', () => this.opened('info').info());
+    return decodeLinkInfo(facts) as Info;
   }
 
   /** Pins into a bpffs. Perf-based links (tracepoint, kprobe, uprobe, perf_event) need kernel ≥ 5.15. */
   pin(path: string): void {
     const operation = `pin ${this.type} link at ${path}`;
-    const handle = this.#opened(operation);
+    const handle = this.opened(operation);
     requireText(operation, 'path', path);
+    if (this.id === undefined) throw unsupportedError(operation, this.whyUnpinnable());
     attempt('BPF_PIN', operation, () => handle.pin(path));
     this.#pinPath = path;
   }
 
   /** Removes the pin that this handle made or was opened from; attached as long as this handle is open. */
   unpin(): void {
-    const handle = this.#opened('unpin');
+    const handle = this.opened('unpin');
     this.#pinPath = removePin(`${this.type} link`, this.#pinPath);
     handle.setPinned(false);
   }
 
   /**
-   * Swaps the program atomically: XDP, TCX, cgroup, netns, iter, sockmap. Perf-based, raw_tp and tracing links give EINVAL.
-   * With `replaces` only if that program is the one attached now, else BPF_LINK with EPERM.
+   * Swaps what is attached, atomically, where the kernel has that for the type (`linkTypes`); else BPF_UNSUPPORTED. With
+   * `replaces` only if that program is the one attached now, else BPF_LINK with EPERM. For struct_ops see `BpfObject.updateStructOps`.
    */
-  update(program: Program, options: { replaces?: Program } = {}): void {
+  update(_program: Program, _options: { replaces?: Program } = {}): void {
     const operation = `update ${this.type} link`;
-    const handle = this.#opened(operation);
-    const fdOf = (name: string, value: Program | undefined) =>
-      requireInteger(operation, name, value?.fd, 0, 0x7fff_ffff);
-    const fd = fdOf('program.fd', program);
-    const replaces = options.replaces === undefined ? undefined : fdOf('replaces.fd', options.replaces);
-    attempt('BPF_LINK', operation, () => handle.update(fd, replaces));
-  }
-
-  /** @internal For struct_ops, whose links hold maps. */
-  updateMap(operation: string, update: (handle: NativeLink) => number): void {
-    const handle = this.#opened(operation);
-    if (this.type !== 'struct_ops' || this.id === undefined) {
-      throw argumentError(operation, 'expected the link of a struct_ops map of SEC(".struct_ops.link")');
-    }
-    attempt('BPF_LINK', operation, () => update(handle));
+    this.opened(operation);
+    const advice = 'such a link keeps the program that it was made with: attach the new one, then close this link';
+    throw unsupportedError(operation, advice);
   }
 
   /**
@@ -95,7 +100,7 @@ export class Link {
    * is off even if someone else still holds the link; for the others it is off when the last holder lets go.
    */
   detach(): void {
-    const handle = this.#opened('detach');
+    const handle = this.opened('detach');
     if (this.#pinPath !== undefined) this.unpin();
     const result = handle.detach();
     this.close();
@@ -103,38 +108,16 @@ export class Link {
     if (error !== undefined && !['EOPNOTSUPP', 'EINVAL', 'ENOTSUPP'].includes(error.errnoName)) throw error;
   }
 
-  /** What an iterator program prints in one walk, cut at `bytesMax` bytes. Only for links of `iter/…` programs (≥ 5.8). */
-  readIterator(options: { bytesMax?: number } = {}): Buffer {
-    const operation = 'read iterator';
-    const handle = this.#opened(operation);
-    const bytesMax = requireInteger(operation, 'bytesMax', options.bytesMax ?? 1 << 20, 1, iteratorBytesMax);
-    return succeed('BPF_LINK', operation, () => handle.readIterator(bytesMax));
+  /** As IterLink; BPF_UNSUPPORTED for every other type. */
+  readIterator(_options: { bytesMax?: number } = {}): Buffer {
+    this.opened('read iterator');
+    throw unsupportedError('read iterator', `a ${this.type} link is none`);
   }
 
-  /**
-   * One walk of an iterator program as a stream of Buffers of at most `chunkBytes`, without bound on the whole. The event
-   * loop gets a turn between two chunks; leaving the loop ends the walk.
-   */
-  async *iterate(options: { chunkBytes?: number } = {}): AsyncGenerator<Buffer, void, undefined> {
-    const operation = 'read iterator';
-    const chunkBytes = requireInteger(operation, 'chunkBytes', options.chunkBytes ?? 64 << 10, 1, iteratorBytesMax);
-    const handle = this.#opened(operation);
-    const walk = succeed('BPF_LINK', operation, () => handle.openIterator());
-    try {
-      for (;;) {
-        const chunk = Buffer.allocUnsafe(chunkBytes);
-        const got = walk.read(chunk);
-        if (got === 0) return;
-        // The kernel pauses a long walk with EAGAIN, for whoever else wants the CPU.
-        if (got < 0 && !['EAGAIN', 'EINTR'].includes(errnoName(-got))) {
-          throw new LibbpfError('BPF_LINK', operation, -got);
-        }
-        if (got > 0) yield chunk.subarray(0, got);
-        await new Promise<void>((resolve) => setImmediate(resolve));
-      }
-    } finally {
-      walk.close();
-    }
+  /** As IterLink; BPF_UNSUPPORTED for every other type. */
+  iterate(_options: { chunkBytes?: number } = {}): AsyncGenerator<Buffer, void, undefined> {
+    this.opened('read iterator');
+    throw unsupportedError('read iterator', `a ${this.type} link is none`);
   }
 
   /** Idempotent. Detaches unless pinned. */
@@ -143,8 +126,21 @@ export class Link {
     this.#native = undefined;
   }
 
-  #opened(operation: string): NativeLink {
+  /** @internal */
+  protected opened(operation: string): NativeLink {
     if (this.#native === undefined) throw closedError(`${operation} (${this.type} link)`);
     return this.#native;
   }
+
+  /** @internal */
+  protected whyUnpinnable(): string {
+    return 'this kernel has no link object for it (perf links came with 5.15)';
+  }
+}
+
+/** @internal */
+export function makeLink(handle: NativeLink, attachedAs: string, pinPath?: string): Link {
+  const info = handle.info();
+  const LinkOfType = classes.get(typeof info === 'number' ? attachedAs : info.type) ?? Link;
+  return new LinkOfType(handle, attachedAs, pinPath);
 }

@@ -4,6 +4,7 @@ import { argumentError, attempt, closedError, LibbpfError, succeed } from './err
 import { errnoName } from './errno.js';
 import type { NativeMap } from './native.js';
 import { native } from './native.js';
+import { openHandleById } from './open-by-id.js';
 import { removePin } from './pin.js';
 import { TypedMap } from './typed-map.js';
 
@@ -86,6 +87,12 @@ export class BpfMap {
     );
   }
 
+  /** Any map of the system (≥ 4.13; needs CAP_SYS_ADMIN); undefined when it is gone. */
+  static openById(id: number): BpfMap | undefined {
+    const handle = openHandleById(`open map ${id}`, id, () => native.openById('map', id));
+    return handle === undefined ? undefined : new BpfMap(handle);
+  }
+
   /** A map that no object describes, such as an inner map. It has no BTF. */
   static create(options: MapCreation): BpfMap {
     const name = options.name ?? '';
@@ -102,6 +109,7 @@ export class BpfMap {
     const inner = options.inner?.fd ?? -1;
     const handle = succeed('BPF_MAP', operation, () =>
       native.createMap(options.type, name.slice(0, 15), keyBytes, valueBytes, maxEntries, flags, extra, inner),
+      { does: 'create_map', mapType: options.type },
     );
     return new BpfMap(handle, name === '' ? undefined : name);
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { NativeTestRun, TestRunResult } from './test-run.js';
 
 /** The addon's face. Where a result can be a number, a negative one is -errno. Nothing here is exported from the package. */
 export interface Native {
@@ -29,6 +30,13 @@ export interface Native {
   openById(kind: 'program', id: number): NativeProgram | number;
   openById(kind: 'link', id: number): NativeLink | number;
   nextId(kind: NativeKind, id: number): number;
+  describe(kind: 'program', id: number): (ProgramInfo & NativeDescribed) | number;
+  describe(kind: 'map', id: number): (NativeMapDescription & NativeDescribed) | number;
+  describe(kind: 'link', id: number): (NativeLinkFacts & NativeDescribed) | number;
+  describe(kind: 'btf', id: number): (NativeBtfFacts & NativeDescribed) | number;
+  describePin(path: string): { kind: '' | NativeKind; id?: number } | number;
+  readBtf(id: number): Buffer | number;
+  typeName(of: 'attach' | 'link' | 'program' | 'map', value: number): string;
   openPidfd(pid: number): NativeHandle | number;
   enableStats(): NativeHandle | number;
   clsactCreate(ifindex: number, direction: string): number;
@@ -53,7 +61,7 @@ export interface Native {
   droppedHandles(): number;
 }
 
-export type NativeKind = 'map' | 'program' | 'link';
+export type NativeKind = 'map' | 'program' | 'link' | 'btf';
 
 export interface NativeHandle {
   fd(): number;
@@ -138,6 +146,17 @@ export interface ProgramInfo {
   verifiedInsns: number;
   /** Nanoseconds of CLOCK_BOOTTIME. */
   loadedAtBoottimeNs: bigint;
+  /** Who loaded it. */
+  ownerUid: number;
+  gplCompatible: boolean;
+  mapIds: number[];
+  /** The BTF of its own types; 0 when it has none. */
+  btfId: number;
+  /** What it is attached to by type (fentry, LSM, tp_btf, iter; ≥ 6.0), 0 for other programs. */
+  attachBtfId: number;
+  attachBtfTypeId: number;
+  /** The interface that it is offloaded to; 0 for programs that run on the CPU. */
+  ifindex: number;
 }
 
 export interface NativeProgram {
@@ -145,12 +164,7 @@ export interface NativeProgram {
   fd(): number;
   info(): ProgramInfo | number;
   pin(path: string): number;
-  testRun(
-    data: Buffer | undefined,
-    context: Buffer | undefined,
-    repeat: number,
-    dataOutBytes: number,
-  ): { returnValue: number; durationNs: number; data?: Buffer } | number;
+  testRun(run: NativeTestRun): TestRunResult | number;
   attachInterface(ifindex: number, attachType: number, flags: number): NativeLink | number;
   attachSockmap(mapFd: number, attachType: number): NativeLink | number;
   attachNetfilter(protocolFamily: number, hook: number, priority: number, defragment: boolean): NativeLink | number;
@@ -202,16 +216,44 @@ export interface NativeMap {
   pin(path: string): number;
 }
 
-export interface LinkInfo {
+/** What native/introspect.cc reads of a link; link-info.ts decodes the bytes of struct bpf_link_info. */
+export interface NativeLinkFacts {
   id: number;
-  /** `perf_event`, `raw_tracepoint`, `tracing`, `cgroup`, `iter`, `netns`, `xdp`, …; `type_N` where libbpf has no name. */
   type: string;
   programId: number;
+  raw: Buffer;
+  text?: string;
+}
+
+export interface NativeBtfFacts {
+  id: number;
+  name: string;
+  bytes: number;
+  kernel: boolean;
+}
+
+export interface NativeMapDescription {
+  id: number;
+  name: string;
+  type: string;
+  keyBytes: number;
+  valueBytes: number;
+  maxEntries: number;
+  flags: number;
+  btfId: number;
+  btfKeyTypeId: number;
+  btfValueTypeId: number;
+  ifindex: number;
+}
+
+/** The text of /proc/self/fdinfo of the descriptor that was opened for the description. */
+export interface NativeDescribed {
+  fdinfo: string;
 }
 
 export interface NativeLink {
   close(): void;
-  info(): LinkInfo | number;
+  info(): NativeLinkFacts | number;
   pin(path: string): number;
   setPinned(pinned: boolean): void;
   update(programFd: number, replacesFd: number | undefined): number;

@@ -1,12 +1,32 @@
-import { requireBuffer, requireInteger, requireText, requireUint64 } from './arguments.js';
+import { requireInteger, requireText } from './arguments.js';
+import type { PrivilegedAction } from './capabilities.js';
 import { argumentError, attempt, closedError, succeed } from './errors.js';
-import { Link } from './link.js';
+import type {
+  CgroupLink,
+  IterLink,
+  KprobeMultiLink,
+  NetfilterLink,
+  NetnsLink,
+  PerfEventLink,
+  RawTracepointLink,
+  SockmapLink,
+  TcxLink,
+  UsdtLink,
+  XdpLink,
+} from './link-kinds.js';
+import { makeLinkOf } from './link-kinds.js';
+import type { Link } from './link.js';
 import { BpfMap } from './map.js';
 import type { NativeLink, NativeObject, NativeProgram, ProgramInfo } from './native.js';
 import { native } from './native.js';
+import { openHandleById } from './open-by-id.js';
+import type { PerfEventOptions } from './perf-event.js';
+import { requirePerfEvent } from './perf-event.js';
 import { removePin } from './pin.js';
 import type { KprobeMultiOptions, KprobeOptions, UprobeOptions, UsdtOptions } from './probe-target.js';
 import { requireKprobe, requireKprobeMulti, requireUprobe, requireUsdt } from './probe-target.js';
+import type { TestRunOptions, TestRunResult } from './test-run.js';
+import { requireTestRun } from './test-run.js';
 
 // enum bpf_attach_type and XDP_FLAGS_*: kernel ABI (linux/bpf.h, linux/if_link.h).
 const attachTypeXdp = 37;
@@ -16,46 +36,6 @@ const attachTypeSockmap: Record<string, number> = { sk_msg: 7, sk_skb: 5 };
 // NFPROTO_* and NF_INET_* (linux/netfilter.h).
 const protocolFamilies = { ipv4: 2, ipv6: 10 } as const;
 const netfilterHooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
-// enum perf_type_id (linux/perf_event.h).
-const perfTypes = { hardware: 0, software: 1 } as const;
-
-const testRunDataBytesMax = 1 << 20;
-// A program may grow a packet (bpf_xdp_adjust_head, bpf_skb_change_*).
-const testRunGrowthBytes = 512;
-
-export interface PerfEventOptions {
-  type: 'software' | 'hardware';
-  /** PERF_COUNT_SW_* or PERF_COUNT_HW_*: software 0 is the CPU clock. */
-  config: number;
-  /** Samples a second. Give this or `period`. */
-  frequencyHz?: number;
-  /** Events between two samples; for clocks, nanoseconds. */
-  period?: bigint;
-  cpu: number;
-  /** -1 for every process on that CPU. */
-  pid: number;
-}
-
-export interface TestRunOptions {
-  /** The packet, at most 1 MiB. */
-  data?: Buffer;
-  /** The context, for program types that take one (raw_tp: an array of u64 arguments; syscall: the struct). */
-  context?: Buffer;
-  /**
-   * How often, inside one call, which costs about 20 ms of RCU waiting. 0, as when left out, is once; raw_tp and syscall
-   * programs take nothing else.
-   */
-  repeat?: number;
-}
-
-export interface TestRunResult {
-  returnValue: number;
-  /** Mean of one run. */
-  durationNs: number;
-  /** The packet as the program left it. */
-  data?: Buffer;
-}
-
 export interface NetfilterOptions {
   family: keyof typeof protocolFamilies;
   hook: keyof typeof netfilterHooks;
@@ -70,7 +50,20 @@ export interface ProgramOrigin {
   name: string;
   section: string;
   attachType: number | undefined;
-  attach?: (operation: string, attach: (object: NativeObject, index: number) => NativeLink | number) => NativeLink;
+  attach?: (
+    operation: string,
+    attach: (object: NativeObject, index: number) => NativeLink | number,
+    needs?: PrivilegedAction,
+  ) => NativeLink;
+}
+
+/** What attach() makes of a section where the kernel has no link to ask, and which refusals are about capabilities. */
+function attachedBySection(section: string, type: string): { linkType: string; needs?: PrivilegedAction } {
+  if (section.startsWith('usdt')) return { linkType: 'usdt', needs: { does: 'attach', to: 'uprobe' } };
+  if (/^u(ret)?probe/.test(section)) return { linkType: 'perf_event', needs: { does: 'attach', to: 'uprobe' } };
+  if (type === 'tracepoint') return { linkType: 'perf_event', needs: { does: 'attach', to: 'tracepoint' } };
+  if (type === 'kprobe') return { linkType: 'perf_event', needs: { does: 'attach', to: 'kprobe' } };
+  return { linkType: type };
 }
 
 /** A loaded program. Closing it does not detach its links. */
@@ -107,6 +100,15 @@ export class Program {
     );
   }
 
+  /**
+   * Any program of the system (≥ 4.13; needs CAP_SYS_ADMIN); undefined when it is gone. Like one from a pin it has no object,
+   * so it cannot be attached by SEC().
+   */
+  static openById(id: number): Program | undefined {
+    const handle = openHandleById(`open program ${id}`, id, () => native.openById('program', id));
+    return handle === undefined ? undefined : new Program(handle);
+  }
+
   get fd(): number {
     return this.#opened('read fd').fd();
   }
@@ -124,20 +126,24 @@ export class Program {
   attach(): Link {
     this.#opened('attach');
     const operation = `attach ${this.name}`;
-    return this.#attachBy(operation, this.type, (object, index) => object.attach(index));
+    const { linkType, needs } = attachedBySection(this.section, this.type);
+    return this.#attachBy(operation, linkType, (object, index) => object.attach(index), needs);
   }
 
   /** On a kernel function (perf PMU ≥ 4.17; needs CONFIG_KPROBES). */
-  attachKprobe(options: KprobeOptions): Link {
+  attachKprobe(options: KprobeOptions): PerfEventLink {
     const operation = `attach ${this.name} to kernel function`;
     const { name, offset, onReturn } = requireKprobe(operation, options);
-    return this.#attachBy(operation, 'perf_event', (object, index) =>
-      object.attachKprobe(index, name, offset, onReturn),
+    return this.#attachBy(
+      operation,
+      'perf_event',
+      (object, index) => object.attachKprobe(index, name, offset, onReturn),
+      { does: 'attach', to: 'kprobe' },
     );
   }
 
   /** On many kernel functions with one link: `SEC("kprobe.multi")`, kernel ≥ 5.18 (needs CONFIG_FPROBE). */
-  attachKprobeMulti(options: KprobeMultiOptions): Link {
+  attachKprobeMulti(options: KprobeMultiOptions): KprobeMultiLink {
     const operation = `attach ${this.name} to kernel functions`;
     const { functions, onReturn } = requireKprobeMulti(operation, options);
     return this.#attachBy(operation, 'kprobe_multi', (object, index) =>
@@ -146,31 +152,40 @@ export class Program {
   }
 
   /** On a function or a place of a program or library (≥ 4.17; needs CONFIG_UPROBES and CAP_SYS_ADMIN). */
-  attachUprobe(options: UprobeOptions): Link {
+  attachUprobe(options: UprobeOptions): PerfEventLink {
     const operation = `attach ${this.name} to user code`;
     const { path, name, offset, pid, onReturn } = requireUprobe(operation, options);
-    return this.#attachBy(operation, 'perf_event', (object, index) =>
-      object.attachUprobe(index, path, name, offset, pid, onReturn),
+    return this.#attachBy(
+      operation,
+      'perf_event',
+      (object, index) => object.attachUprobe(index, path, name, offset, pid, onReturn),
+      { does: 'attach', to: 'uprobe' },
     );
   }
 
   /** On a user-defined static tracepoint: `SEC("usdt")` and bpf/usdt.bpf.h. */
-  attachUsdt(options: UsdtOptions): Link {
+  attachUsdt(options: UsdtOptions): UsdtLink {
     const operation = `attach ${this.name} to a USDT`;
     const { path, provider, name, pid } = requireUsdt(operation, options);
-    return this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid));
+    return this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid), {
+      does: 'attach',
+      to: 'uprobe',
+    });
   }
 
   /** On `category/name`, such as `sched/sched_switch`. */
-  attachTracepoint(category: string, name: string): Link {
+  attachTracepoint(category: string, name: string): PerfEventLink {
     const operation = `attach ${this.name} to a tracepoint`;
     requireText(operation, 'category', category);
     requireText(operation, 'name', name);
-    return this.#attachBy(operation, 'perf_event', (object, index) => object.attachTracepoint(index, category, name));
+    return this.#attachBy(operation, 'perf_event', (object, index) => object.attachTracepoint(index, category, name), {
+      does: 'attach',
+      to: 'tracepoint',
+    });
   }
 
   /** On a raw tracepoint by its bare name, such as `sched_switch` (≥ 4.17). */
-  attachRawTracepoint(name: string): Link {
+  attachRawTracepoint(name: string): RawTracepointLink {
     const operation = `attach ${this.name} to a raw tracepoint`;
     requireText(operation, 'name', name);
     return this.#attachBy(operation, 'raw_tracepoint', (object, index) =>
@@ -179,7 +194,7 @@ export class Program {
   }
 
   /** Of `SEC("iter/bpf_map_elem")`: over the elements of one map (≥ 5.9). Other iterators take `attach()`. */
-  attachIterator(map: BpfMap): Link {
+  attachIterator(map: BpfMap): IterLink {
     const operation = `attach ${this.name} to a map`;
     if (!(map instanceof BpfMap)) throw argumentError(operation, 'expected a BpfMap');
     const { fd } = map;
@@ -190,7 +205,7 @@ export class Program {
    * On a sockmap or sockhash: sk_msg, or sk_skb as SEC() names it (parser, verdict). From 6.10 a link; before, the program is
    * detached when the returned handle is closed, and stays on the map if the process dies.
    */
-  attachSockmap(map: BpfMap): Link {
+  attachSockmap(map: BpfMap): SockmapLink {
     const operation = `attach ${this.name} to sockmap`;
     const handle = this.#opened(operation);
     if (!(map instanceof BpfMap) || !['sockmap', 'sockhash'].includes(map.type)) {
@@ -199,14 +214,11 @@ export class Program {
     const attachType = this.#origin.attachType || attachTypeSockmap[this.type];
     if (attachType === undefined) throw argumentError(operation, `a ${this.type} program does not attach to a sockmap`);
     const { fd } = map;
-    return new Link(
-      succeed('BPF_ATTACH', operation, () => handle.attachSockmap(fd, attachType)),
-      'sockmap',
-    );
+    return this.#linked(operation, 'sockmap', () => handle.attachSockmap(fd, attachType));
   }
 
   /** `SEC("netfilter")`, kernel ≥ 6.4 with CONFIG_NETFILTER_BPF_LINK; smaller priorities run first. */
-  attachNetfilter(options: NetfilterOptions): Link {
+  attachNetfilter(options: NetfilterOptions): NetfilterLink {
     const operation = `attach ${this.name} to netfilter`;
     const handle = this.#opened(operation);
     if (!Object.hasOwn(protocolFamilies, options.family)) throw argumentError(operation, 'family must be ipv4 or ipv6');
@@ -214,26 +226,35 @@ export class Program {
     const priority = requireInteger(operation, 'priority', options.priority, -0x7fff_ffff, 0x7fff_fffe);
     const family = protocolFamilies[options.family];
     const hook = netfilterHooks[options.hook];
-    const link = succeed('BPF_ATTACH', operation, () =>
+    return this.#linked(operation, 'netfilter', () =>
       handle.attachNetfilter(family, hook, priority, options.defragment === true),
     );
-    return new Link(link, 'netfilter');
   }
 
-  #attachBy(
+  #attachBy<Made extends Link>(
     operation: string,
     linkType: string,
     attach: (object: NativeObject, index: number) => NativeLink | number,
-  ): Link {
+    needs?: PrivilegedAction,
+  ): Made {
     this.#opened(operation);
     if (this.#origin.attach === undefined) {
-      throw argumentError(operation, 'a program that was opened from a pin has no object to attach it by');
+      throw argumentError(operation, 'a program that was opened from a pin or by id has no object to attach it by');
     }
-    return new Link(this.#origin.attach(operation, attach), linkType);
+    return makeLinkOf<Made>(this.#origin.attach(operation, attach, needs), linkType);
+  }
+
+  #linked<Made extends Link>(
+    operation: string,
+    linkType: string,
+    attach: () => NativeLink | number,
+    needs?: PrivilegedAction,
+  ): Made {
+    return makeLinkOf<Made>(succeed('BPF_ATTACH', operation, attach, needs), linkType);
   }
 
   /** Kernel ≥ 5.9. Without a mode the driver's own is used if it has one, else the generic. */
-  attachXdp(ifindex: number, options: { mode?: 'native' | 'generic' } = {}): Link {
+  attachXdp(ifindex: number, options: { mode?: 'native' | 'generic' } = {}): XdpLink {
     const operation = `attach ${this.name} to interface`;
     const handle = this.#opened(operation);
     requireInteger(operation, 'ifindex', ifindex, 1, 0x7fff_ffff);
@@ -241,58 +262,43 @@ export class Program {
       throw argumentError(operation, 'mode must be native or generic');
     }
     const flags = options.mode === undefined ? 0 : xdpFlags[options.mode];
-    const link = succeed('BPF_ATTACH', operation, () => handle.attachInterface(ifindex, attachTypeXdp, flags));
-    return new Link(link, 'xdp');
+    return this.#linked(operation, 'xdp', () => handle.attachInterface(ifindex, attachTypeXdp, flags));
   }
 
   /** Kernel ≥ 6.6. */
-  attachTcx(ifindex: number, direction: 'ingress' | 'egress'): Link {
+  attachTcx(ifindex: number, direction: 'ingress' | 'egress'): TcxLink {
     const operation = `attach ${this.name} to interface`;
     const handle = this.#opened(operation);
     requireInteger(operation, 'ifindex', ifindex, 1, 0x7fff_ffff);
     if (!Object.hasOwn(attachTypeTcx, direction)) throw argumentError(operation, 'direction must be ingress or egress');
     const attachType = attachTypeTcx[direction];
-    return new Link(
-      succeed('BPF_ATTACH', operation, () => handle.attachInterface(ifindex, attachType, 0)),
-      'tcx',
-    );
+    return this.#linked(operation, 'tcx', () => handle.attachInterface(ifindex, attachType, 0));
   }
 
   /** One link for one CPU. Below 5.15 the link cannot be pinned and has no id. */
-  attachPerfEvent(options: PerfEventOptions): Link {
+  attachPerfEvent(options: PerfEventOptions): PerfEventLink {
     const operation = `attach ${this.name} to a perf event`;
     const handle = this.#opened(operation);
-    if (!Object.hasOwn(perfTypes, options.type)) throw argumentError(operation, 'type must be software or hardware');
-    const config = BigInt(requireInteger(operation, 'config', options.config, 0, Number.MAX_SAFE_INTEGER));
-    if ((options.frequencyHz === undefined) === (options.period === undefined)) {
-      throw argumentError(operation, 'give either frequencyHz or period');
-    }
-    const frequencyHz =
-      options.frequencyHz === undefined
-        ? 0
-        : requireInteger(operation, 'frequencyHz', options.frequencyHz, 1, 1_000_000);
-    const period = options.period === undefined ? 0n : requireUint64(operation, 'period', options.period);
-    if (frequencyHz === 0 && period === 0n) throw argumentError(operation, 'period must not be 0');
-    const cpu = requireInteger(operation, 'cpu', options.cpu, -1, 0xffff);
-    const pid = requireInteger(operation, 'pid', options.pid, -1, 0x7fff_ffff);
-    const type = perfTypes[options.type];
-    const link = succeed('BPF_ATTACH', operation, () =>
-      handle.attachPerfEvent(type, config, frequencyHz, period, cpu, pid),
+    const { type, config, frequencyHz, period, cpu, pid } = requirePerfEvent(operation, options);
+    return this.#linked(
+      operation,
+      'perf_event',
+      () => handle.attachPerfEvent(type, config, frequencyHz, period, cpu, pid),
+      { does: 'attach', to: 'perf_event' },
     );
-    return new Link(link, 'perf_event');
   }
 
   /** Attaches to a cgroup v2 folder, at the hook that SEC() names. Kernel ≥ 5.7. */
-  attachCgroup(path: string): Link {
+  attachCgroup(path: string): CgroupLink {
     return this.#attachPath(path, 'cgroup');
   }
 
   /** Attaches to a network namespace, such as `/proc/self/ns/net`: sk_lookup (≥ 5.9), flow_dissector (≥ 5.8). */
-  attachNetns(path: string): Link {
+  attachNetns(path: string): NetnsLink {
     return this.#attachPath(path, 'netns');
   }
 
-  #attachPath(path: string, linkType: string): Link {
+  #attachPath<Made extends Link>(path: string, linkType: string): Made {
     const operation = `attach ${this.name} to ${linkType} ${path}`;
     const handle = this.#opened(operation);
     requireText(operation, 'path', path);
@@ -300,10 +306,9 @@ export class Program {
     if (attachType === undefined) {
       throw argumentError(operation, 'a program without its object does not know its hook');
     }
-    return new Link(
-      succeed('BPF_ATTACH', operation, () => handle.attachPath(path, attachType)),
-      linkType,
-    );
+    // Programs of other types were asked for CAP_NET_ADMIN when they were loaded; these can be loaded without.
+    const needs = this.type === 'cgroup_skb' ? ({ does: 'attach', to: 'cgroup_skb' } as const) : undefined;
+    return this.#linked(operation, linkType, () => handle.attachPath(path, attachType), needs);
   }
 
   /** Pins into a bpffs. The program then outlives this process. */
@@ -321,18 +326,15 @@ export class Program {
     this.#pinPath = removePin(`program ${this.name}`, this.#pinPath);
   }
 
-  /** BPF_PROG_TEST_RUN: XDP, skb, raw_tp, syscall and some more. */
+  /**
+   * Runs the program without attaching it (BPF_PROG_TEST_RUN, ≥ 4.12): XDP, socket filter, cls/act, lwt, cgroup_skb, raw_tp,
+   * flow dissector, sk_lookup, netfilter, syscall. Of other types the kernel says ENOTSUPP.
+   */
   testRun(options: TestRunOptions): TestRunResult {
     const operation = `test run ${this.name}`;
     const handle = this.#opened(operation);
-    const repeat = requireInteger(operation, 'repeat', options.repeat ?? 0, 0, 0x7fff_ffff);
-    if (options.data !== undefined) requireBuffer(operation, 'data', options.data);
-    if (options.context !== undefined) requireBuffer(operation, 'context', options.context);
-    const dataBytes = options.data?.length ?? 0;
-    if (dataBytes > testRunDataBytesMax)
-      throw argumentError(operation, `data has more than ${testRunDataBytesMax} bytes`);
-    const outBytes = options.data === undefined ? 0 : dataBytes + testRunGrowthBytes;
-    return succeed('BPF_PROGRAM', operation, () => handle.testRun(options.data, options.context, repeat, outBytes));
+    const run = requireTestRun(operation, this.type, options);
+    return succeed('BPF_PROGRAM', operation, () => handle.testRun(run));
   }
 
   /** Idempotent. */

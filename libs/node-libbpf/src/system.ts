@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { LibbpfError, succeed } from './errors.js';
-import { errnoName } from './errno.js';
-import type { LinkInfo, MapInfo, NativeHandle, NativeKind, ProgramInfo } from './native.js';
+import { succeed } from './errors.js';
+import type { NativeHandle } from './native.js';
 import { native } from './native.js';
 
 export interface StatsHandle {
+  readonly closed: boolean;
   /** Idempotent. The kernel counts as long as any handle on the system is open. */
   close(): void;
 }
@@ -19,10 +19,19 @@ export interface Features {
   jit: string | undefined;
 }
 
-/** Turns on run counts and run times of all programs (BPF_ENABLE_STATS, ≥ 5.8; needs CAP_SYS_ADMIN). */
+/**
+ * Turns on run counts and run times of all programs (BPF_ENABLE_STATS, ≥ 5.8; needs CAP_SYS_ADMIN) until the handle is closed,
+ * dropped, or its process ends. Each run then costs two clock reads. The sysctl kernel.bpf_stats_enabled is another switch
+ * for the same counters, and is left alone. Throws BPF_STATS.
+ */
 export function enableStats(): StatsHandle {
-  let handle: NativeHandle | undefined = succeed('BPF_STATS', 'enable BPF statistics', () => native.enableStats());
+  let handle: NativeHandle | undefined = succeed('BPF_STATS', 'enable BPF statistics', () => native.enableStats(), {
+    does: 'enable_stats',
+  });
   return {
+    get closed() {
+      return handle === undefined;
+    },
     close: () => {
       handle?.close();
       handle = undefined;
@@ -61,41 +70,6 @@ export function returnFreedMemory(): void {
 /** How many handles of this thread were open when the garbage collector took them: each is a missing close(). */
 export function droppedHandles(): number {
   return native.droppedHandles();
-}
-
-/** Every program of the system (needs CAP_SYS_ADMIN). */
-export function listPrograms(): ProgramInfo[] {
-  return listAll('program', (id) => read(native.openById('program', id)));
-}
-
-/** Every link of the system (≥ 5.8; needs CAP_SYS_ADMIN). */
-export function listLinks(): LinkInfo[] {
-  return listAll('link', (id) => read(native.openById('link', id)));
-}
-
-/** Every map of the system (needs CAP_SYS_ADMIN). */
-export function listMaps(): MapInfo[] {
-  return listAll('map', (id) => read(native.openById('map', id)));
-}
-
-function read<Info>(handle: { info(): Info | number; close(): void } | number): Info | number {
-  if (typeof handle === 'number') return handle;
-  const info = handle.info();
-  handle.close();
-  return info;
-}
-
-function listAll<Info>(kind: NativeKind, readInfo: (id: number) => Info | number): Info[] {
-  const found: Info[] = [];
-  for (let id = native.nextId(kind, 0); ; id = native.nextId(kind, id)) {
-    if (id < 0 && errnoName(-id) === 'ENOENT') return found;
-    if (id < 0) throw new LibbpfError('BPF_ENUMERATE', `list ${kind}s`, -id);
-    const info = readInfo(id);
-    // One that went away between the two calls is no error, nor (EAGAIN) a link that is being made just now.
-    if (typeof info !== 'number') found.push(info);
-    else if (!['ENOENT', 'EAGAIN'].includes(errnoName(-info)))
-      throw new LibbpfError('BPF_ENUMERATE', `read ${kind} ${id}`, -info);
-  }
 }
 
 function readLine(path: string): string | undefined {
