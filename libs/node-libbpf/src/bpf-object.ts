@@ -5,6 +5,8 @@ import { BpfMap } from './map.js';
 import type { NativeObject } from './native.js';
 import type { MapSpec, ProgramSpec } from './object-spec.js';
 import { Program } from './program.js';
+import type { VerifierStats } from './verifier-stats.js';
+import { parseVerifierStats } from './verifier-stats.js';
 
 /**
  * A loaded object. Owns its programs and maps: close() closes them. Links live on, and so does in the kernel whatever a link
@@ -93,6 +95,11 @@ export class BpfObject {
   /** What the verifier wrote about an accepted program; empty unless `verifierLogLevel` asked for it. */
   verifierLog(program: string): string {
     return this.#logs[program] ?? '';
+  }
+
+  /** The verifier's numbers about an accepted program; empty unless `verifierLogLevel` asked for them (4 is enough). */
+  verifierStats(program: string): VerifierStats {
+    return parseVerifierStats(this.verifierLog(program));
   }
 
   /** Idempotent. */

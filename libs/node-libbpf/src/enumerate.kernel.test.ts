@@ -198,4 +198,3 @@ it('counts processes that it may not look into, and survives hostile names', () 
     rmSync(proc, { recursive: true });
   }
 });
-

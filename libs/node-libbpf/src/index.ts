@@ -2,6 +2,8 @@ export { LibbpfError, VerifierError } from './errors.js';
 export type { LibbpfErrorCode } from './errors.js';
 export { parseVerifierLog } from './verifier-log.js';
 export type { SourceLine, VerifierRefusal } from './verifier-log.js';
+export { parseVerifierStats } from './verifier-stats.js';
+export type { VerifierStats } from './verifier-stats.js';
 export { errnoName } from './errno.js';
 export { MapSpec, ObjectSpec, openObject, ProgramSpec } from './object-spec.js';
 export type { AttachTarget, OpenOptions } from './object-spec.js';
@@ -70,6 +72,8 @@ export {
   walkPrograms,
 } from './enumerate.js';
 export type { ListedBtf, ListedMap, ListedProgram, ListOptions } from './enumerate.js';
+export { kernelBuildId, listKernelBtf, readBtf, readKernelBtf } from './kernel-btf.js';
+export type { KernelBtfFile } from './kernel-btf.js';
 export { findOwners, Owners } from './owners.js';
 export type { Owner, OwnerOptions } from './owners.js';
 export { bpffsMounts, listPins } from './pins.js';

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { endianness } from 'node:os';
 import { join } from 'node:path';
 import { requireText } from './arguments.js';
 import { argumentError, LibbpfError } from './errors.js';
@@ -17,7 +18,12 @@ export interface KernelBtfFile {
 
 function fileError(operation: string, error: unknown): LibbpfError {
   const cause = error as NodeJS.ErrnoException;
-  return new LibbpfError('BPF_ENUMERATE', operation, Math.abs(cause.errno ?? 0), cause.code === undefined ? cause.message : '');
+  return new LibbpfError(
+    'BPF_ENUMERATE',
+    operation,
+    Math.abs(cause.errno ?? 0),
+    cause.code === undefined ? cause.message : '',
+  );
 }
 
 /**
@@ -57,11 +63,17 @@ export function readBtf(id: number): Buffer | undefined {
 }
 
 /**
- * The GNU build id in ELF notes, lower-case hexadecimal; undefined when there is none. The layout is elf(5)'s, in this
- * machine's byte order: sizes of name and content, type, then both, each padded to 4 bytes.
+ * The kernel's GNU build id, lower-case hexadecimal; undefined where it has none or does not show it. Notes are u32 sizes of
+ * name and content, u32 type, then both, each padded to 4 bytes, in this machine's byte order (elf(5)).
  */
-export function buildIdOf(notes: Buffer, littleEndian = true): string | undefined {
-  const u32 = (at: number) => (littleEndian ? notes.readUInt32LE(at) : notes.readUInt32BE(at));
+export function kernelBuildId(readNotes = () => readFileSync(notesPath)): string | undefined {
+  let notes: Buffer;
+  try {
+    notes = readNotes().subarray(0, notesBytesMax);
+  } catch {
+    return undefined;
+  }
+  const u32 = (at: number) => (endianness() === 'LE' ? notes.readUInt32LE(at) : notes.readUInt32BE(at));
   const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
   for (let at = 0; at + 12 <= notes.length;) {
     const [nameBytes, contentBytes, type] = [u32(at), u32(at + 4), u32(at + 8)];

@@ -20,7 +20,9 @@ function find(btf: Btf, typeId: number, path: readonly string[], offsetBits = 0)
   for (const member of type.members) {
     const at = offsetBits + member.offsetBits;
     const found =
-      member.name === '' ? find(btf, member.typeId, path, at) : member.name === name && find(btf, member.typeId, rest, at);
+      member.name === ''
+        ? find(btf, member.typeId, path, at)
+        : member.name === name && find(btf, member.typeId, rest, at);
     if (found) return found;
   }
   return undefined;
@@ -59,7 +61,10 @@ it('leaves out what a shorter struct of an older kernel does not tell', () => {
   const facts = { id: 1, programId: 2, raw: Buffer.alloc(16) };
   expect(decodeLinkInfo({ ...facts, type: 'xdp' })).toEqual({ id: 1, programId: 2, type: 'xdp', ifindex: undefined });
   expect(decodeLinkInfo({ ...facts, type: 'perf_event' })).toMatchObject({ target: undefined });
-  expect(decodeLinkInfo({ ...facts, type: 'kprobe_multi' })).toMatchObject({ functionCount: undefined, missed: undefined });
+  expect(decodeLinkInfo({ ...facts, type: 'kprobe_multi' })).toMatchObject({
+    functionCount: undefined,
+    missed: undefined,
+  });
 });
 
 it('decodes what this machine has no kernel for', () => {

@@ -107,8 +107,10 @@ export class BpfMap {
     const flags = size('flags', options.flags);
     const extra = size('extra', options.extra);
     const inner = options.inner?.fd ?? -1;
-    const handle = succeed('BPF_MAP', operation, () =>
-      native.createMap(options.type, name.slice(0, 15), keyBytes, valueBytes, maxEntries, flags, extra, inner),
+    const handle = succeed(
+      'BPF_MAP',
+      operation,
+      () => native.createMap(options.type, name.slice(0, 15), keyBytes, valueBytes, maxEntries, flags, extra, inner),
       { does: 'create_map', mapType: options.type },
     );
     return new BpfMap(handle, name === '' ? undefined : name);
