@@ -128,7 +128,13 @@ describeWithKernel('attach', ['root'], () => {
       expect(xdp.type).toBe('xdp');
       await eventually(send, () => count('xdp') > 0);
       const tcx = keep(object.program('on_tcx').attachTcx(ifindex, 'ingress'));
-      expect(tcx.info()).toMatchObject({ id: tcx.id, type: 'tcx', programId: object.program('on_tcx').id, ifindex });
+      expect(tcx.info()).toEqual({
+        id: tcx.id,
+        type: 'tcx',
+        programId: object.program('on_tcx').id,
+        ifindex,
+        attachType: 'tcx_ingress',
+      });
       await eventually(send, () => count('tcx') > 0);
 
       xdp.update(object.program('drop_xdp'));
