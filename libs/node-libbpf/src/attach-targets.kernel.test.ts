@@ -225,6 +225,8 @@ describeWithKernel('attach to a named target', ['root', 'bpf', 'btf', 'tracefs',
     const mapOfLink = () => fdinfoOfLink(link.id).find(([key]) => key === 'map_id')?.[1];
     expect([link.type, typeof link.id]).toEqual(['struct_ops', 'number']);
     expect(mapOfLink()).toBe(String(congestion.map('linked').id));
+    expect(link.info()).toMatchObject({ type: 'struct_ops', mapId: congestion.map('linked').id });
+    expect(() => link.update(congestion.programs[0] as never)).toThrow('updateStructOps');
     congestion.updateStructOps('successor', link);
     expect(mapOfLink()).toBe(String(congestion.map('successor').id));
 

@@ -1,6 +1,7 @@
 import { argumentError, closedError, succeed } from './errors.js';
 import { findNamed } from './find-named.js';
 import { makeLinkOf, StructOpsLink } from './link-kinds.js';
+import type { Link } from './link.js';
 import { BpfMap } from './map.js';
 import type { NativeObject } from './native.js';
 import type { MapSpec, ProgramSpec } from './object-spec.js';
@@ -84,10 +85,10 @@ export class BpfObject {
    * what uses it sees one or the other. Throws BPF_LINK where the kernel's subsystem has no such step (ENOTSUPP), where the two
    * do not go together (EINVAL: TCP wants the same name), and for a link that attachStructOps() of this process did not make.
    */
-  updateStructOps(name: string, link: StructOpsLink): void {
+  updateStructOps(name: string, link: Link): void {
     const operation = `update struct_ops ${name}`;
     const object = this.#opened(operation);
-    if (!(link instanceof StructOpsLink)) throw argumentError(operation, 'expected the link of attachStructOps()');
+    if (!(link instanceof StructOpsLink)) throw argumentError(operation, 'expected the Link of attachStructOps()');
     const index = this.maps.indexOf(this.map(name));
     link.updateMap(operation, (handle) => object.updateStructOps(index, handle));
   }
