@@ -46,7 +46,7 @@ export type {
 } from './core/resolve.js';
 export type { Accessor, AccessSpec } from './core/spec.js';
 export type { SpecValue } from './core/value.js';
-export { findReadMismatches } from './core/read-sizes.js';
+export { findLongReads, findReadMismatches } from './core/read-sizes.js';
 export type { ReadMismatch, ReadMismatchKind } from './core/read-sizes.js';
 export { tailorBtf } from './core/tailor.js';
 export type { HeaderOptions } from './types/print-header.js';

@@ -9,6 +9,8 @@ export type { ProbeArch, SourceFile, SourcePackage } from './compile/package.js'
 export { ensureVmlinuxHeader } from './compile/vmlinux-header.js';
 export { DEFAULT_LINT_POLICY, lintObject } from './lint/lint-object.js';
 export type { LintFinding, LintPolicy, LintRule } from './lint/lint-object.js';
+export { lintReads } from './lint/read-sizes.js';
+export type { KernelToLint } from './lint/read-sizes.js';
 export { kernelTypes } from './lint/kernel-types.js';
 export type { IsKernelType } from './lint/layout-rules.js';
 export { ProveError, ProveJail } from './prove/prove-jail.js';

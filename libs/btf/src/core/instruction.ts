@@ -1,6 +1,8 @@
 /** Views of BPF instructions: eight bytes each, fields in the byte order of the object. */
 export const OPCODE = {
   ldImm64: 0x18,
+  jump: 0x05,
+  longJump: 0x06,
   call: 0x85,
   exit: 0x95,
   movImm: 0xb7,
@@ -95,6 +97,23 @@ export class InstructionView {
   /** The first of the two halves of a 64-bit immediate. */
   isLoadImmediate64(index: number): boolean {
     return this.opcode(index) === OPCODE.ldImm64;
+  }
+
+  /** Where a branch leads, taken or always; undefined for what is no branch. */
+  jumpTarget(index: number): number | undefined {
+    const kind = this.class(index);
+    if (kind !== CLASS.jmp && kind !== CLASS.jmp32) return undefined;
+    const opcode = this.opcode(index);
+    if (opcode === OPCODE.call || opcode === OPCODE.exit) return undefined;
+    // The long jump of cpu v4 keeps its way in the immediate.
+    return (
+      index + 1 + (kind === CLASS.jmp32 && opcode === OPCODE.longJump ? this.immediate(index) : this.offset(index))
+    );
+  }
+
+  /** Always taken. */
+  isJump(index: number): boolean {
+    return this.opcode(index) === OPCODE.jump || this.opcode(index) === OPCODE.longJump;
   }
 
   /** Registers and offset are nil. */

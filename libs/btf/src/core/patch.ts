@@ -1,6 +1,8 @@
+import type { ProgramPart } from '../object/code-table.js';
 import { INSTRUCTION_BYTES } from '../object/programs.js';
 import type { BpfObjectFile } from '../object/types.js';
 import { CLASS, InstructionView } from './instruction.js';
+import { LiveCode } from './live-code.js';
 import type { CoreResolution, ResolvedRelocation } from './resolve.js';
 
 const OFFSET_MAX = 0x7fff;
@@ -12,6 +14,8 @@ export interface PatchedProgram {
   readonly instructions: Uint8Array;
   /** Numbers of the instructions that became a poisonous call. */
   readonly poisoned: readonly number[];
+  /** Those of them that no constant keeps from running: no verifier accepts the program. */
+  readonly reachablePoison: readonly number[];
 }
 
 /** A relocation that does not fit its instruction, or was refused: the loader refuses the object. */
@@ -68,7 +72,16 @@ function patchProgram(
     }
     for (const [at, target] of part.calls) if (!view.isPoison(at)) view.setImmediate(at, target - at - 1);
   }
-  return { name, instructions, poisoned };
+  const live = poisoned.length === 0 ? undefined : liveCodeOf(view, parts);
+  return { name, instructions, poisoned, reachablePoison: poisoned.filter((at) => live?.isLive(at)) };
+}
+
+/** Which instructions of a patched program can run: each of its functions may be called. */
+export function liveCodeOf(view: InstructionView, parts: readonly ProgramPart[]): LiveCode {
+  return new LiveCode(
+    view,
+    parts.map(({ first }) => first),
+  );
 }
 
 /** Returns why it cannot be done, if so. */

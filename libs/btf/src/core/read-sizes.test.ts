@@ -4,7 +4,7 @@ import { kernelBtf } from '../../test/kernels.js';
 import { readObject } from '../object/object.js';
 import type { Btf } from '../types/btf.js';
 import { parseBtf } from '../types/parse.js';
-import { findReadMismatches } from './read-sizes.js';
+import { findLongReads, findReadMismatches } from './read-sizes.js';
 import { resolveCoreRelocations } from './resolve.js';
 
 const PREAMBLE = `
@@ -80,6 +80,18 @@ SEC("raw_tp/x") int p(struct task_struct *t) { char comm[64]; int pid; __u64 sta
     expect(mismatches(source, arm)).toEqual([]);
   });
 
+  it('follows an address along both ways of a branch, and past loops', () => {
+    const source = `
+SEC("raw_tp/x") int p(struct task_struct *t) { const void *at = __builtin_preserve_access_index(&t->nvcsw); __u64 n = 0; __u32 low = 0;
+  if (sink & 1) { probe_read(&low, 4, at); sink = low; } else { if (sink & 2) sink += 7; probe_read(&n, 8, at); sink = n; } return 0; }
+SEC("raw_tp/y") int q(struct task_struct *t) { const void *at = __builtin_preserve_access_index(&t->nvcsw); __u64 n = 0;
+  for (int i = 0; i < sink; i++) sink += 3; probe_read(&n, 8, at); sink = n; return 0; }`;
+    expect(mismatches(source, arm).map(({ program, readBytes, kind }) => [program, readBytes, kind])).toEqual([
+      ['p', 8, 'past_end'],
+      ['q', 8, 'past_end'],
+    ]);
+  });
+
   it('names fields that became wider', () => {
     const source = `struct task_struct___s { unsigned short flags; } __attribute__((preserve_access_index));
 SEC("raw_tp/x") int p(struct task_struct___s *t) { unsigned short n; CORE_READ(&n, &t->flags); sink = n; return 0; }`;
@@ -92,5 +104,37 @@ SEC("raw_tp/x") int p(struct task_struct___s *t) { unsigned short n; CORE_READ(&
       { kind: 'unsafe_resize', field: 'sock.sk_rcvtimeo', readBytes: 8, fieldBytes: 4, instruction: 0 },
     ]);
     expect(mismatches(source, arm64)).toEqual([]);
+  });
+});
+
+describe('findLongReads', () => {
+  const longReads = (source: string) => findLongReads(readObject(compileBpf(PREAMBLE + source)));
+
+  it('names what any kernel of 32 bits would get wrong, without one', () => {
+    const found = longReads(`
+SEC("raw_tp/x") int p(struct task_struct *t) { unsigned long n; struct mm_struct *mm; int pid; __u64 start;
+  CORE_READ(&n, &t->nvcsw); CORE_READ(&mm, &t->mm); CORE_READ(&pid, &t->pid); CORE_READ(&start, &t->start_time);
+  sink = n + pid + start + (__u64)mm; return 0; }
+SEC("raw_tp/z") int r(struct sock *s) { sink = s->sk_rcvtimeo; return 0; }`);
+    expect(
+      found.map(({ program, field, kind, fieldBytes, isPointer }) => [program, field, kind, fieldBytes, isPointer]),
+    ).toEqual([
+      ['p', 'task_struct.nvcsw', 'past_end', 4, false],
+      ['p', 'task_struct.mm', 'past_end', 4, true],
+      ['r', 'sock.sk_rcvtimeo', 'unsafe_resize', 4, false],
+    ]);
+    expect(found[0]?.reason).toBe(
+      '8 bytes are read of `task_struct.nvcsw`, which has 4 on kernels of 32 bits: the value is garbage; use BPF_CORE_READ_BITFIELD_PROBED, or let the compiler read the field directly',
+    );
+    expect(found[1]?.reason).toContain('read bpf_core_field_size() bytes');
+  });
+
+  it('agrees with a kernel of 32 bits on what it names', () => {
+    const source = `SEC("raw_tp/x") int p(struct task_struct *t) { unsigned long n; struct mm_struct *mm; unsigned long start;
+  CORE_READ(&n, &t->nvcsw); CORE_READ(&mm, &t->mm); CORE_READ(&start, &mm->start_code); sink = n + start; return 0; }`;
+    const place = ({ instruction, field, kind }: (typeof found)[number]) => [instruction, field, kind];
+    const found = longReads(source);
+    expect(found.map(place)).toEqual(mismatches(source, arm).map(place));
+    expect(found).toHaveLength(3);
   });
 });

@@ -1,4 +1,6 @@
-import { CLASS, InstructionView, OPCODE } from './instruction.js';
+import { BtfError } from '../error.js';
+import type { InstructionView } from './instruction.js';
+import { CLASS, OPCODE } from './instruction.js';
 
 /** Instructions looked at behind the one that makes an address; clang reads within a dozen. */
 const WINDOW = 96;
@@ -8,7 +10,9 @@ const FRAME_REGISTER = 10;
 const LENGTH_REGISTER = 2;
 const FROM_REGISTER = 3;
 const CALLER_SAVED = [0, 1, 2, 3, 4, 5];
-const OPCODE_JUMP = 0x05;
+/** Ways through the branches behind one address. */
+const PATHS_MAX = 64;
+const STEPS_MAX = 20_000_000;
 
 /** One read from an address that a relocation made. */
 export interface AddressRead {
@@ -17,29 +21,67 @@ export interface AddressRead {
   readonly bytes: number | undefined;
 }
 
-/** Whether an instruction has a relocation of its own. */
-export type IsRelocated = (instruction: number) => boolean;
-
-/**
- * Follows an address from the instruction that adds a field's offset to the reads that use it, in a straight line: through
- * copies, sums and spills. Branches are followed where they fall through, so what is found is certain and may not be all.
- */
-export function readsThrough(view: InstructionView, from: number, isRelocated: IsRelocated): AddressRead[] {
-  const trace = new Trace(view, isRelocated);
-  trace.learnConstants(from);
-  trace.addresses.add(view.destination(from));
-  const last = Math.min(view.count, from + WINDOW);
-  let at = from + (view.isLoadImmediate64(from) ? 2 : 1);
-  while (at < last && trace.isAlive && view.opcode(at) !== OPCODE.exit) {
-    trace.step(at);
-    const jumps = view.opcode(at) === OPCODE_JUMP && view.offset(at) >= 0;
-    if (view.opcode(at) === OPCODE_JUMP && !jumps) break;
-    at += 1 + (jumps ? view.offset(at) : view.isLoadImmediate64(at) ? 1 : 0);
-  }
-  return trace.reads;
+/** A function's code, and what else is known of it. */
+export interface Surroundings {
+  readonly view: InstructionView;
+  /** Whether an instruction has a relocation of its own. */
+  readonly isRelocated: (instruction: number) => boolean;
+  /** Where an instruction may lead. */
+  readonly next: (instruction: number) => readonly number[];
+  /** Where branches lead, taken or not. */
+  readonly targets: ReadonlySet<number>;
+  /** What is left for all addresses together. */
+  readonly steps: StepBudget;
 }
 
-/** What a straight line of instructions does to the registers. */
+/** Code made to do harm could have as many ways as it likes. */
+export class StepBudget {
+  #left = STEPS_MAX;
+
+  /** @throws BtfError BTF_LIMIT */
+  spend(): void {
+    this.#left -= 1;
+    if (this.#left < 0) throw new BtfError('BTF_LIMIT', `reads cannot be followed in ${STEPS_MAX} steps`);
+  }
+}
+
+export function branchTargets(view: InstructionView): Set<number> {
+  const targets = new Set<number>();
+  for (let at = 0; at < view.count; at += 1) {
+    const target = view.jumpTarget(at);
+    if (target !== undefined) targets.add(target);
+  }
+  return targets;
+}
+
+/**
+ * Follows an address from the instruction that adds a field's offset to the reads that use it: through copies, sums and
+ * spills, and along every way that a branch may take. A loop is not entered again, and what is not sure to be the address is
+ * not followed, so what is found is certain and may not be all.
+ * @throws BtfError BTF_LIMIT
+ */
+export function readsThrough(from: number, around: Surroundings): AddressRead[] {
+  const first = new Trace(around);
+  first.learnConstants(from);
+  first.addresses.add(around.view.destination(from));
+  const found = new Map<number, AddressRead>();
+  const pending = around.next(from).map((at) => ({ trace: first.fork(), at }));
+  const last = Math.min(around.view.count, from + WINDOW);
+  for (let path = 0; pending.length > 0 && path < PATHS_MAX; path += 1) {
+    const { trace, at: start } = pending.pop() as (typeof pending)[number];
+    for (let at: number | undefined = start; at !== undefined && at < last && trace.isAlive;) {
+      trace.step(at);
+      const here: number = at;
+      const [onward, ...others] = around.next(here).filter((target) => target > here);
+      for (const other of others) pending.push({ trace: trace.fork(), at: other });
+      at = onward;
+    }
+    for (const read of trace.reads) found.set(read.instruction, read);
+  }
+  return [...found.values()].sort((a, b) => a.instruction - b.instruction);
+}
+
+/** What instructions on one way do to the registers. */
 class Trace {
   readonly reads: AddressRead[] = [];
   /** Registers that hold the address. */
@@ -47,10 +89,20 @@ class Trace {
   readonly #spilled = new Set<number>();
   readonly #constants = new Map<number, number | 'relocated'>();
 
-  constructor(
-    readonly view: InstructionView,
-    readonly isRelocated: IsRelocated,
-  ) {}
+  readonly view: InstructionView;
+
+  constructor(readonly around: Surroundings) {
+    this.view = around.view;
+  }
+
+  /** The same state, to go another way. */
+  fork(): Trace {
+    const copy = new Trace(this.around);
+    for (const register of this.addresses) copy.addresses.add(register);
+    for (const slot of this.#spilled) copy.#spilled.add(slot);
+    for (const [register, constant] of this.#constants) copy.#constants.set(register, constant);
+    return copy;
+  }
 
   get isAlive(): boolean {
     return this.addresses.size > 0 || this.#spilled.size > 0;
@@ -58,13 +110,8 @@ class Trace {
 
   /** A length is often set before the address is made. Where branches meet, nothing is known any more. */
   learnConstants(until: number): void {
-    const meeting = new Set<number>();
-    for (let at = 0; at < this.view.count; at += 1) {
-      const branches = this.view.class(at) === CLASS.jmp || this.view.class(at) === CLASS.jmp32;
-      if (branches && this.view.opcode(at) !== OPCODE.call) meeting.add(at + 1 + this.view.offset(at));
-    }
     for (let at = Math.max(0, until - WINDOW); at < until; at += 1) {
-      if (meeting.has(at)) this.#constants.clear();
+      if (this.around.targets.has(at)) this.#constants.clear();
       this.step(at);
     }
     this.addresses.clear();
@@ -73,6 +120,7 @@ class Trace {
   }
 
   step(at: number): void {
+    this.around.steps.spend();
     switch (this.view.class(at)) {
       case CLASS.alu:
       case CLASS.alu64:
@@ -103,7 +151,7 @@ class Trace {
     const from = view.source(at);
     const opcode = view.opcode(at);
     if ((opcode & 0xf8) === (OPCODE.movImm & 0xf8) && view.usesImmediate(at)) {
-      this.#set(to, false, this.isRelocated(at) ? 'relocated' : view.immediate(at));
+      this.#set(to, false, this.around.isRelocated(at) ? 'relocated' : view.immediate(at));
     } else if (opcode === OPCODE.movReg) {
       this.#set(to, this.addresses.has(from), this.#constants.get(from));
     } else if (opcode === OPCODE.addReg) {

@@ -6,22 +6,9 @@ import { decodeRecord } from './record.js';
 import type { RawBtf } from './record.js';
 import type { BtfKind, BtfType, TypeOfKind } from './types.js';
 import { BTF_KINDS } from './types.js';
+import { LONG_NAMES } from './long-names.js';
 import { NameIndex } from './name-index.js';
 
-/** What compilers call `long`, the one type that says how large a pointer is. */
-const LONG_NAMES: ReadonlySet<string> = new Set([
-  'long',
-  'long int',
-  'int long',
-  'unsigned long',
-  'long unsigned',
-  'long unsigned int',
-  'unsigned long int',
-  'unsigned int long',
-  'long int unsigned',
-  'int unsigned long',
-  'int long unsigned',
-]);
 /** Steps through typedefs, qualifiers and nested arrays before a chain counts as endless; the kernel's own limit is 32. */
 const RESOLVE_STEPS_MAX = 64;
 

@@ -1,4 +1,4 @@
-import { BtfError, readObject } from '@bpfleet/btf';
+import { BtfError, findLongReads, readObject } from '@bpfleet/btf';
 import type { BpfObjectFile, BtfType } from '@bpfleet/btf';
 import { checkManifest, mapMemoryBytes } from '@bpfleet/probe';
 import type { ProbeManifest } from '@bpfleet/probe';
@@ -6,6 +6,7 @@ import { helperCalls, INTRUSIVE_HELPERS, TRACE_PRINTK_HELPERS } from './helper-c
 import { layoutFaults } from './layout-rules.js';
 import type { IsKernelType } from './layout-rules.js';
 import { programTypeOf } from './program-types.js';
+import { readSentence } from './read-sizes.js';
 
 export interface LintPolicy {
   objectBytesMax: number;
@@ -45,7 +46,8 @@ export type LintRule =
   | 'manifest'
   | 'event_layout'
   | 'map_layout'
-  | 'drops_unknown';
+  | 'drops_unknown'
+  | 'read_size';
 
 export interface LintFinding {
   severity: 'error' | 'warning';
@@ -75,6 +77,7 @@ export function lintObject(bytes: Buffer, manifest: ProbeManifest, policy: LintP
       ...mapFindings(object, manifest, policy),
       ...manifestFindings(object, manifest),
       ...layoutFindings(object, manifest, policy),
+      ...readFindings(object),
     ];
   } catch (error) {
     if (!(error instanceof BtfError)) throw error;
@@ -164,6 +167,16 @@ function manifestFindings(object: BpfObjectFile, manifest: ProbeManifest): LintF
     severity: 'error',
     rule: 'manifest',
     message: `probe.yaml, ${path}: ${message}`,
+  }));
+}
+
+/** Only a warning while no kernel is named: a fleet may have none of 32 bits. */
+function readFindings(object: BpfObjectFile): LintFinding[] {
+  return findLongReads(object).map((read) => ({
+    severity: 'warning',
+    rule: 'read_size',
+    message: readSentence(read, 'on kernels of 32 bits'),
+    program: read.program,
   }));
 }
 
