@@ -278,3 +278,24 @@ export const assignments = releases.slice(0, 6).map((one, i) => ({
   devices: 340 - i,
   runs: { SOAKED: 280, ATTACHED: 11, DEFERRED: 46, ...(i % 2 ? { REJECTED: 3, FAILED: 1 } : {}) },
 }));
+
+const still = { reason: null, receivedBytes: null, totalBytes: null };
+const kernelOf = (facts, devices, btf) => ({
+  id: hex(devices, 64),
+  kernelRelease: facts.kernelRelease,
+  kernelArch: facts.kernelArch,
+  kernelBuildId: facts.kernelBuildId,
+  userBits: facts.userBits,
+  jit: facts.jit,
+  lsm: facts.lsm,
+  pageBytes: facts.pageBytes,
+  devices,
+  btf,
+});
+const withBtf = devices.find((one) => one.facts?.btfDigest).facts;
+const withoutBtf = devices.find((one) => one.facts && !one.facts.btfDigest)?.facts ?? withBtf;
+
+export const kernelGroups = [
+  kernelOf(withBtf, 212, { ...still, state: 'known', digest: withBtf.btfDigest }),
+  kernelOf(withoutBtf, 85, { ...still, state: 'missing', digest: null }),
+];

@@ -127,6 +127,11 @@ const answers = {
   getAssignment: ({ id }) => found(data.assignments, id),
   createAssignment: () => data.assignments[0],
   withdrawAssignment: ({ id }) => ({ ...found(data.assignments, id), state: 'withdrawn' }),
+  listKernels: () => ({ items: data.kernelGroups }),
+  getDeviceKernel: ({ id }) => ({
+    kernel: data.kernelGroups[found(data.devices, id).facts?.btfDigest ? 0 : 1],
+  }),
+  listBtf: () => ({ items: [] }),
   listRuns: ({ query }) => ({ items: data.runs.filter((one) => !query.kind || one.kind === query.kind) }),
   getRun: ({ id }) => ({ ...(id === 'debug1' ? debugRun() : found(data.runs, id)), history: data.debugHistory }),
   createDebugRun: () => debugRun(),

@@ -35,6 +35,19 @@ export const devicesQuery = (selector: string) =>
 export const deviceQuery = (id: string) =>
   queryOptions({ queryKey: ['device', id], queryFn: () => api.call('getDevice', { path: { id } }) });
 
+export const deviceKernelQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['device', id, 'kernel'],
+    queryFn: async () => (await api.call('getDeviceKernel', { path: { id } })).kernel,
+    refetchInterval: liveRefetchMs,
+  });
+
+export const kernelsQuery = queryOptions({
+  queryKey: ['kernels'],
+  queryFn: async () => (await api.call('listKernels', {})).items,
+  refetchInterval: liveRefetchMs,
+});
+
 export const runsQuery = (query: CallArguments<'listRuns'>['query']) =>
   queryOptions({
     queryKey: ['runs', query ?? {}],

@@ -1,11 +1,15 @@
 import type { Device } from '@bpfleet/api';
 import { Badge, Group, Stack } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { deviceKernelQuery } from '../../api/queries.js';
 import { EmptyState } from '../../ui/feedback.js';
 import { formatBytes, formatTime, printable } from '../../ui/format.js';
 import { Fact, FactGrid, Panel } from '../../ui/pieces.js';
+import { KernelTypes, MissingTypes } from './kernel-types.js';
 
 export function DeviceFacts({ device }: { device: Device }) {
   const { facts } = device;
+  const kernel = useQuery(deviceKernelQuery(device.id)).data;
   if (!facts) {
     return <EmptyState title="No facts yet">The agent reports them when it connects for the first time.</EmptyState>;
   }
@@ -22,10 +26,10 @@ export function DeviceFacts({ device }: { device: Device }) {
           <Fact name="Build id">
             <span className="bf-mono">{text(facts.kernelBuildId)}</span>
           </Fact>
-          <Fact name="BTF">
-            {facts.btfDigest ? <span className="bf-mono">{printable(facts.btfDigest).slice(0, 16)}…</span> : 'none'}
-          </Fact>
+          <Fact name="BTF">{kernel ? <KernelTypes btf={kernel.btf} /> : facts.btfDigest ? 'its own' : 'none'}</Fact>
+          {kernel && <Fact name="Devices of this group">{kernel.devices}</Fact>}
         </FactGrid>
+        {kernel && <MissingTypes kernel={kernel} />}
       </Panel>
       <Panel title="Features the agent found">
         <Group gap={6} p={12}>

@@ -15,6 +15,7 @@ import { CopyIcon, PageTitle, Panel } from '../../ui/pieces.js';
 import { VirtualTable, type Column } from '../../ui/virtual-table.js';
 import { Labels } from '../devices/devices-page.js';
 import { ChangePassword } from './change-password.js';
+import { KernelsPanel } from './kernels-panel.js';
 
 export function SettingsPage() {
   const me = useQuery(meQuery);
@@ -24,6 +25,7 @@ export function SettingsPage() {
       <Stack gap="sm">
         <ApiTokens />
         <EnrolmentTokens />
+        <KernelsPanel />
         <ChangePassword />
       </Stack>
     </>
