@@ -38,7 +38,7 @@ module.exports = {
     room('verifier', 'apps/verifier', ['btf', 'node-libbpf', 'probe']),
     room('agent', 'apps/agent', ['node-libbpf', 'probe', 'trust', 'wire']),
     room('web', 'apps/web', ['api']),
-    room('cli', 'apps/cli', ['api']),
+    room('cli', 'apps/cli', ['api', 'btf']),
     room('up', 'apps/up', ['api', 'embedded']),
     {
       name: 'testkit-in-tests-only',

@@ -1,4 +1,4 @@
-import { createClient, type ApiClient } from '@bpfleet/api';
+import { createClient, type ApiClient, type ClientOptions } from '@bpfleet/api';
 import { readCredentials } from './config/credentials.js';
 import type { CommandContext } from './context.js';
 import { Printer } from './output/printer.js';
@@ -10,7 +10,10 @@ export interface Invocation {
 }
 
 /** @throws CliError NOT_LOGGED_IN */
-export async function connect({ context }: Invocation): Promise<ApiClient> {
+export async function connect(
+  { context }: Invocation,
+  options: Pick<ClientOptions, 'timeoutMs'> = {},
+): Promise<ApiClient> {
   const { server, token } = await readCredentials(context);
-  return createClient({ baseUrl: server, token, fetch: context.fetch });
+  return createClient({ baseUrl: server, token, fetch: context.fetch, ...options });
 }

@@ -1,4 +1,4 @@
-// The agent and the CLI know BTF only through this library.
+// The agent knows BTF only through this library.
 export { BtfError, CopyWriter, gnuBuildId, readObject } from '@bpfleet/btf';
 export type { BpfObjectFile, MapDefinition, ProgramDefinition } from '@bpfleet/btf';
 export { checkManifest } from './manifest/check.js';
