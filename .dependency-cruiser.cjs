@@ -14,7 +14,7 @@ module.exports = {
       from: {},
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
-    room('node-libbpf-alone', 'libs/node-libbpf', []),
+    room('node-libbpf-on-btf', 'libs/node-libbpf', ['btf']),
     room('btf-alone', 'libs/btf', []),
     {
       name: 'btf-pure',

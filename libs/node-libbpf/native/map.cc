@@ -90,6 +90,9 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
     result["valueBytes"] = Napi::Number::New(env, facts_.value_size);
     result["maxEntries"] = Napi::Number::New(env, facts_.max_entries);
     result["flags"] = Napi::Number::New(env, facts_.map_flags);
+    result["btfId"] = Napi::Number::New(env, facts_.btf_id);
+    result["btfKeyTypeId"] = Napi::Number::New(env, facts_.btf_key_type_id);
+    result["btfValueTypeId"] = Napi::Number::New(env, facts_.btf_value_type_id);
     result["perCpu"] = Napi::Boolean::New(env, IsPerCpu(facts_.type));
     result["valueBufferBytes"] = Napi::Number::New(env, static_cast<double>(valueBufferBytes_));
     return result;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/btf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -67,7 +68,11 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
                            InstanceMethod<&NativeObject::Programs>("programs"),
                            InstanceMethod<&NativeObject::Maps>("maps"),
                            InstanceMethod<&NativeObject::SetAutoload>("setAutoload"),
+                           InstanceMethod<&NativeObject::Btf>("btf"),
+                           InstanceMethod<&NativeObject::SetAutocreate>("setAutocreate"),
                            InstanceMethod<&NativeObject::SetMaxEntries>("setMaxEntries"),
+                           InstanceMethod<&NativeObject::SetSizes>("setSizes"),
+                           InstanceMethod<&NativeObject::SetFlags>("setFlags"),
                            InstanceMethod<&NativeObject::SetMapType>("setMapType"),
                            InstanceMethod<&NativeObject::SetPinPath>("setPinPath"),
                            InstanceMethod<&NativeObject::InitialValue>("initialValue"),
@@ -153,6 +158,9 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
       entry["keyBytes"] = Napi::Number::New(env, bpf_map__key_size(map));
       entry["valueBytes"] = Napi::Number::New(env, bpf_map__value_size(map));
       entry["maxEntries"] = Napi::Number::New(env, bpf_map__max_entries(map));
+      entry["flags"] = Napi::Number::New(env, bpf_map__map_flags(map));
+      entry["autocreate"] = Napi::Boolean::New(env, bpf_map__autocreate(map));
+      entry["globalData"] = Napi::Boolean::New(env, bpf_map__is_internal(map));
       entry["btfKeyTypeId"] = Napi::Number::New(env, bpf_map__btf_key_type_id(map));
       entry["btfValueTypeId"] = Napi::Number::New(env, bpf_map__btf_value_type_id(map));
       if (pinPath != nullptr) entry["pinPath"] = Napi::String::New(env, pinPath);
@@ -164,6 +172,34 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
   Napi::Value SetAutoload(const Napi::CallbackInfo& info) {
     int error = bpf_program__set_autoload(ProgramAt(info), info[1].ToBoolean());
     return Napi::Number::New(info.Env(), error);
+  }
+
+  // btf() → raw BTF of the object, with the offsets of variables that libbpf has filled in | undefined | -errno
+  Napi::Value Btf(const Napi::CallbackInfo& info) {
+    const struct btf* btf = bpf_object__btf(Opened(info.Env()).object);
+    if (btf == nullptr) return info.Env().Undefined();
+    uint32_t bytes = 0;
+    const void* data = btf__raw_data(btf, &bytes);
+    if (data == nullptr) return Failure(info.Env(), ENOMEM);
+    return Napi::Buffer<uint8_t>::Copy(info.Env(), static_cast<const uint8_t*>(data), bytes);
+  }
+
+  Napi::Value SetAutocreate(const Napi::CallbackInfo& info) {
+    int error = bpf_map__set_autocreate(MapAt(info), info[1].ToBoolean());
+    return Napi::Number::New(info.Env(), error);
+  }
+
+  // setSizes(map, keyBytes, valueBytes) → 0 | -errno. Never of global data: libbpf would copy the new size from the old memory.
+  Napi::Value SetSizes(const Napi::CallbackInfo& info) {
+    struct bpf_map* map = MapAt(info);
+    if (bpf_map__is_internal(map)) return Failure(info.Env(), EINVAL);
+    int error = bpf_map__set_key_size(map, Uint32Argument(info, 1));
+    if (error == 0) error = bpf_map__set_value_size(map, Uint32Argument(info, 2));
+    return Napi::Number::New(info.Env(), error);
+  }
+
+  Napi::Value SetFlags(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), bpf_map__set_map_flags(MapAt(info), Uint32Argument(info, 1)));
   }
 
   Napi::Value SetMaxEntries(const Napi::CallbackInfo& info) {

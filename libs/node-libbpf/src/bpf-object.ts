@@ -1,11 +1,17 @@
+import type { BtfValue } from '@bpfleet/btf';
+import { ObjectTypes } from './btf-types.js';
 import { argumentError, closedError, succeed } from './errors.js';
 import { findNamed } from './find-named.js';
+import type { Global } from './global.js';
+import { globalsOf } from './global.js';
 import { makeLinkOf, StructOpsLink } from './link-kinds.js';
 import type { Link } from './link.js';
+import { LiveSection } from './live-section.js';
 import { BpfMap } from './map.js';
 import type { NativeObject } from './native.js';
-import type { MapSpec, ProgramSpec } from './object-spec.js';
+import type { MapSpec } from './map-spec.js';
 import { Program } from './program.js';
+import type { ProgramSpec } from './program-spec.js';
 import type { VerifierStats } from './verifier-stats.js';
 import { parseVerifierStats } from './verifier-stats.js';
 
@@ -17,8 +23,12 @@ export class BpfObject {
   /** The programs that were loaded: those whose autoload was set. */
   readonly programs: readonly Program[];
   readonly maps: readonly BpfMap[];
+  readonly #types: ObjectTypes;
+  readonly #mapNames: readonly string[];
+  readonly #sections: readonly BpfMap[];
   readonly #logs: Record<string, string>;
   #native: NativeObject | undefined;
+  #globals: readonly Global[] | undefined;
 
   /** @internal */
   constructor(
@@ -29,6 +39,7 @@ export class BpfObject {
   ) {
     this.#native = native;
     this.#logs = logs;
+    this.#types = new ObjectTypes(() => this.#opened('read the types of the object'));
     const facts = native.programs();
     this.programs = programs.flatMap((spec, index) => {
       if (!spec.autoload) return [];
@@ -43,10 +54,14 @@ export class BpfObject {
         },
       });
     });
-    this.maps = maps.map((spec, index) => {
+    this.#mapNames = maps.map((spec) => spec.name);
+    this.maps = maps.flatMap((spec, index) => {
+      if (!spec.autocreate) return [];
       const handle = succeed('BPF_LOAD', `open map ${spec.name}`, () => native.openMap(index));
-      return new BpfMap(handle, spec.name, spec.pinPath);
+      const types = () => this.#types.of(spec.btfKeyTypeId, spec.btfValueTypeId);
+      return new BpfMap(handle, { name: spec.name, pinPath: spec.pinPath, types });
     });
+    this.#sections = this.maps.filter(({ name }) => maps.some((spec) => spec.name === name && spec.isGlobalData));
   }
 
   get closed(): boolean {
@@ -66,6 +81,24 @@ export class BpfObject {
   }
 
   /**
+   * The global variables of `.rodata`, `.data` and `.bss`, as programs see them now; empty for an object without BTF. They
+   * are read and written where they are (≥ 5.5); `.rodata` cannot change any more. Throws BPF_BTF.
+   */
+  get globals(): readonly Global[] {
+    this.#opened('read globals');
+    this.#globals ??= globalsOf(
+      this.#types,
+      this.#sections.map((map) => new LiveSection(map)),
+    );
+    return this.#globals;
+  }
+
+  /** Throws BPF_ARGUMENT, which names the variables that exist. `Value` is the caller's word: set() checks against BTF. */
+  global<Value = BtfValue>(name: string): Global<Value> {
+    return findNamed('global', this.globals, name) as unknown as Global<Value>;
+  }
+
+  /**
    * Registers a struct_ops map with the kernel; closing the link unregisters. Of `SEC(".struct_ops.link")` (≥ 6.4) the link has
    * an id and can be pinned and updated; of `SEC(".struct_ops")` (≥ 5.6) it cannot. Throws BPF_ATTACH, with EEXIST when the name
    * is taken.
@@ -73,7 +106,7 @@ export class BpfObject {
   attachStructOps(name: string): StructOpsLink {
     const operation = `register struct_ops ${name}`;
     const object = this.#opened(operation);
-    const index = this.maps.indexOf(this.map(name));
+    const index = this.#mapNames.indexOf(this.map(name).name);
     return makeLinkOf<StructOpsLink>(
       succeed('BPF_ATTACH', operation, () => object.attachStructOps(index)),
       'struct_ops',
@@ -89,7 +122,7 @@ export class BpfObject {
     const operation = `update struct_ops ${name}`;
     const object = this.#opened(operation);
     if (!(link instanceof StructOpsLink)) throw argumentError(operation, 'expected the Link of attachStructOps()');
-    const index = this.maps.indexOf(this.map(name));
+    const index = this.#mapNames.indexOf(this.map(name).name);
     link.updateMap(operation, (handle) => object.updateStructOps(index, handle));
   }
 

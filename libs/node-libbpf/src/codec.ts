@@ -1,5 +1,6 @@
 import { endianness } from 'node:os';
 import { requireInteger } from './arguments.js';
+import { argumentError } from './errors.js';
 import { possibleCpus } from './system.js';
 
 /** How a caller's type lies in `bytes` bytes of a map's key or value, in the byte order of this machine. */
@@ -38,6 +39,22 @@ export function perCpuCodec<Type>(codec: Codec<Type>, cpus: number = possibleCpu
     },
     decode: (source, offset) => Array.from({ length: cpus }, (_, cpu) => codec.decode(source, offset + cpu * stride)),
   };
+}
+
+/** @internal Throws BPF_ARGUMENT unless the codec is for as many bytes as the map has. */
+export function requireCodec<Type>(operation: string, side: string, codec: Codec<Type>, bytes: number): Codec<Type> {
+  if (codec.bytes === bytes) return codec;
+  throw argumentError(operation, `the ${side} codec has ${codec.bytes} bytes, the map ${bytes}`);
+}
+
+/** @internal Without a codec, a value is its bytes. */
+export function toBytes<Type>(codec: Codec<Type> | undefined, value: Type): Buffer {
+  return codec === undefined ? (value as Buffer) : encoded(codec, value);
+}
+
+/** @internal */
+export function fromBytes<Type>(codec: Codec<Type> | undefined, bytes: Buffer | undefined): Type | undefined {
+  return codec === undefined || bytes === undefined ? (bytes as Type | undefined) : codec.decode(bytes, 0);
 }
 
 /** @internal One value as bytes of its own. */

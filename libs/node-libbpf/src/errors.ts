@@ -8,6 +8,7 @@ import { parseVerifierLog } from './verifier-log.js';
 export type LibbpfErrorCode =
   | 'BPF_ARGUMENT' // the caller's mistake: wrong type, size or name
   | 'BPF_CLOSED' // use after close
+  | 'BPF_BTF' // there are no types, or none that can be used
   | 'BPF_OPEN' // the object cannot be parsed
   | 'BPF_LOAD' // the object cannot be loaded, for another reason than a program's refusal
   | 'BPF_VERIFIER' // the kernel refused a program

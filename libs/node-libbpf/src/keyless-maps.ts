@@ -1,3 +1,5 @@
+import type { Codec } from './codec.js';
+import { fromBytes, requireCodec, toBytes } from './codec.js';
 import { argumentError, LibbpfError } from './errors.js';
 import { BpfMap } from './map.js';
 
@@ -6,45 +8,52 @@ const noKey = Buffer.alloc(0);
 const dropOldest = 2;
 
 /** A BPF_MAP_TYPE_QUEUE (first in, first out) or BPF_MAP_TYPE_STACK (last in, first out), kernel ≥ 4.20. */
-export class MapQueue {
+export class MapQueue<Value = Buffer> {
   readonly map: BpfMap;
+  readonly #value: Codec<Value> | undefined;
 
-  constructor(map: BpfMap) {
+  /** Without a codec (`map.valueCodec()`), values are their bytes. */
+  constructor(map: BpfMap, value?: Codec<Value>) {
     const fits = map instanceof BpfMap && ['queue', 'stack'].includes(map.type);
     if (!fits) throw argumentError('open a queue', 'expected a BpfMap of type queue or stack');
     this.map = map;
+    this.#value = value && requireCodec(`view ${map.name}`, 'value', value, map.valueBufferBytes);
   }
 
   /** False when it is full. With `overwrite` the oldest value makes room. */
-  push(value: Buffer, options: { overwrite?: boolean } = {}): boolean {
-    return fitted(() => this.map.update(noKey, value, options.overwrite === true ? dropOldest : 0));
+  push(value: Value, options: { overwrite?: boolean } = {}): boolean {
+    const bytes = toBytes(this.#value, value);
+    return fitted(() => this.map.update(noKey, bytes, options.overwrite === true ? dropOldest : 0));
   }
 
-  pop(): Buffer | undefined {
-    return this.map.take(noKey);
+  pop(): Value | undefined {
+    return fromBytes(this.#value, this.map.take(noKey));
   }
 
-  peek(): Buffer | undefined {
-    return this.map.lookup(noKey);
+  peek(): Value | undefined {
+    return fromBytes(this.#value, this.map.lookup(noKey));
   }
 }
 
 /** A BPF_MAP_TYPE_BLOOM_FILTER (≥ 5.16): has() may be true for what was never added, and is never false for what was. */
-export class BloomFilter {
+export class BloomFilter<Value = Buffer> {
   readonly map: BpfMap;
+  readonly #value: Codec<Value> | undefined;
 
-  constructor(map: BpfMap) {
+  /** Without a codec (`map.valueCodec()`), values are their bytes. */
+  constructor(map: BpfMap, value?: Codec<Value>) {
     const fits = map instanceof BpfMap && map.type === 'bloom_filter';
     if (!fits) throw argumentError('open a bloom filter', 'expected a BpfMap of type bloom_filter');
     this.map = map;
+    this.#value = value && requireCodec(`view ${map.name}`, 'value', value, map.valueBufferBytes);
   }
 
-  add(value: Buffer): void {
-    this.map.update(noKey, value);
+  add(value: Value): void {
+    this.map.update(noKey, toBytes(this.#value, value));
   }
 
-  has(value: Buffer): boolean {
-    return this.map.mayContain(value);
+  has(value: Value): boolean {
+    return this.map.mayContain(toBytes(this.#value, value));
   }
 }
 

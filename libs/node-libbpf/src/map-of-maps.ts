@@ -1,28 +1,32 @@
-import { encoded, u32Codec } from './codec.js';
+import type { Codec } from './codec.js';
+import { encoded, requireCodec, toBytes, u32Codec } from './codec.js';
 import { argumentError, succeed } from './errors.js';
 import { errnoName } from './errno.js';
 import { BpfMap } from './map.js';
 import { native } from './native.js';
 
 /** A hash or array whose values are maps (≥ 4.12). User space writes descriptors and reads ids; this hides both. */
-export class MapOfMaps {
+export class MapOfMaps<Key = Buffer> {
   readonly map: BpfMap;
+  readonly #key: Codec<Key> | undefined;
 
-  constructor(map: BpfMap) {
+  /** Without a codec (`map.keyCodec()`), keys are their bytes. */
+  constructor(map: BpfMap, key?: Codec<Key>) {
     const fits = map instanceof BpfMap && ['array_of_maps', 'hash_of_maps'].includes(map.type);
     if (!fits) throw argumentError('open a map of maps', 'expected a BpfMap of type array_of_maps or hash_of_maps');
     this.map = map;
+    this.#key = key && requireCodec(`view ${map.name}`, 'key', key, map.keyBytes);
   }
 
   /** The inner map must be like the one that the outer was made with. It lives on in the outer when closed. */
-  set(key: Buffer, inner: BpfMap): void {
+  set(key: Key, inner: BpfMap): void {
     if (!(inner instanceof BpfMap)) throw argumentError(`set in ${this.map.name}`, 'expected a BpfMap');
-    this.map.update(key, encoded(u32Codec, inner.fd));
+    this.map.update(toBytes(this.#key, key), encoded(u32Codec, inner.fd));
   }
 
   /** A new handle of the inner map, to be closed by the caller (needs CAP_SYS_ADMIN); undefined when there is none. */
-  get(key: Buffer): BpfMap | undefined {
-    const id = this.map.lookup(key);
+  get(key: Key): BpfMap | undefined {
+    const id = this.map.lookup(toBytes(this.#key, key));
     if (id === undefined) return undefined;
     const operation = `open the inner map of ${this.map.name}`;
     const handle = native.openById('map', u32Codec.decode(id, 0));
@@ -31,7 +35,7 @@ export class MapOfMaps {
     return new BpfMap(succeed('BPF_MAP', operation, () => handle));
   }
 
-  delete(key: Buffer): boolean {
-    return this.map.delete(key);
+  delete(key: Key): boolean {
+    return this.map.delete(toBytes(this.#key, key));
   }
 }

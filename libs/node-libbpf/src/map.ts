@@ -1,8 +1,11 @@
+import type { BtfValue } from '@bpfleet/btf';
 import { requireBuffer, requireInteger, requireText } from './arguments.js';
+import type { MapTypes, TypeCodec } from './btf-types.js';
+import { mapCodec, typesInKernel } from './btf-types.js';
 import type { Codec } from './codec.js';
 import { argumentError, attempt, closedError, LibbpfError, succeed } from './errors.js';
 import { errnoName } from './errno.js';
-import type { NativeMap } from './native.js';
+import type { MapInfo, NativeMap } from './native.js';
 import { native } from './native.js';
 import { openHandleById } from './open-by-id.js';
 import { removePin } from './pin.js';
@@ -44,6 +47,14 @@ export interface MapCreation {
   inner?: BpfMap;
 }
 
+/** @internal What a map knows when it comes from an object or a pin. */
+export interface MapOrigin {
+  name?: string | undefined;
+  pinPath?: string | undefined;
+  /** The types that its object declares. */
+  types?: () => MapTypes | undefined;
+}
+
 /** A map. Keys and values are raw bytes in the byte order of this machine. */
 export class BpfMap {
   readonly name: string;
@@ -57,15 +68,17 @@ export class BpfMap {
   readonly perCpu: boolean;
   /** Size of a value Buffer: valueBytes, or for per-CPU maps valueBytes rounded up to 8, times possibleCpus(). */
   readonly valueBufferBytes: number;
+  readonly #types: () => MapTypes | undefined;
   #native: NativeMap | undefined;
   #pinPath: string | undefined;
 
   /** @internal */
-  constructor(handle: NativeMap, name?: string, pinPath?: string) {
-    const info = handle.info();
+  constructor(handle: NativeMap, origin: MapOrigin = {}) {
+    const info: MapInfo = handle.info();
     this.#native = handle;
-    this.#pinPath = pinPath;
-    this.name = name ?? info.name;
+    this.#pinPath = origin.pinPath;
+    this.#types = origin.types ?? (() => typesInKernel(info));
+    this.name = origin.name ?? info.name;
     this.type = info.type;
     this.id = info.id;
     this.keyBytes = info.keyBytes;
@@ -82,8 +95,7 @@ export class BpfMap {
     requireText(operation, 'path', path);
     return new BpfMap(
       succeed('BPF_PIN', operation, () => native.openPinned(path, 'map')),
-      undefined,
-      path,
+      { pinPath: path },
     );
   }
 
@@ -113,7 +125,7 @@ export class BpfMap {
       () => native.createMap(options.type, name.slice(0, 15), keyBytes, valueBytes, maxEntries, flags, extra, inner),
       { does: 'create_map', mapType: options.type },
     );
-    return new BpfMap(handle, name === '' ? undefined : name);
+    return new BpfMap(handle, { name: name === '' ? undefined : name });
   }
 
   get fd(): number {
@@ -287,9 +299,32 @@ export class BpfMap {
     return succeed('BPF_MAP', operation, () => handle.mmap());
   }
 
-  /** A view with keys and values as the caller's types. Throws BPF_ARGUMENT when the codecs have other sizes than the map. */
-  typed<Key, Value>(codecs: { key: Codec<Key>; value: Codec<Value> }): TypedMap<Key, Value> {
-    return new TypedMap(this, codecs);
+  /**
+   * A view with keys and values as JavaScript values, by the BTF of the map (see keyCodec) or by the caller's own codecs.
+   * Throws BPF_BTF for a map without types, BPF_ARGUMENT when a codec has another size than the map.
+   */
+  typed<Key = BtfValue, Value = BtfValue>(
+    codecs: { key?: Codec<Key>; value?: Codec<Value> } = {},
+  ): TypedMap<Key, Value> {
+    this.#opened('view');
+    const key = codecs.key ?? this.keyCodec<Key>();
+    return new TypedMap(this, { key, value: codecs.value ?? this.valueCodec<Value>() });
+  }
+
+  /**
+   * The codec of a key, from the BTF of the object that the map came from, or of a pinned map from the kernel's (≥ 4.18;
+   * needs CAP_SYS_ADMIN). Structs are objects, 64-bit integers bigint, char arrays text, enums their names. `Key` is the
+   * caller's word: values are checked against BTF when they are written. Throws BPF_BTF for a map without types.
+   */
+  keyCodec<Key = BtfValue>(): TypeCodec<Key> {
+    this.#opened('type');
+    return mapCodec<Key>(this, 'key', this.#types());
+  }
+
+  /** The codec of a value, as keyCodec; of a per-CPU map it is an array, one value for each possible CPU. */
+  valueCodec<Value = BtfValue>(): TypeCodec<Value> {
+    this.#opened('type');
+    return mapCodec<Value>(this, 'value', this.#types());
   }
 
   /** Pins into a bpffs. The map then outlives this process. */

@@ -90,17 +90,25 @@ export interface NativeMapFacts {
   keyBytes: number;
   valueBytes: number;
   maxEntries: number;
+  flags: number;
+  autocreate: boolean;
+  /** It is a section of variables, and not of `.maps`. */
+  globalData: boolean;
   btfKeyTypeId: number;
   btfValueTypeId: number;
-  pinPath?: string;
+  pinPath?: string | undefined;
 }
 
 export interface NativeObject {
   close(): void;
   programs(): NativeProgramFacts[];
   maps(): NativeMapFacts[];
+  btf(): Buffer | undefined | number;
   setAutoload(program: number, autoload: boolean): number;
   setMaxEntries(map: number, maxEntries: number): number;
+  setSizes(map: number, keyBytes: number, valueBytes: number): number;
+  setFlags(map: number, flags: number): number;
+  setAutocreate(map: number, autocreate: boolean): number;
   setMapType(map: number, type: string): number;
   setPinPath(map: number, path: string | undefined): number;
   initialValue(map: number): Buffer | undefined;
@@ -189,6 +197,10 @@ export interface MapInfo {
   maxEntries: number;
   /** BPF_F_* as given at creation. */
   flags: number;
+  /** The BTF of its key and value, and their type ids in it; 0 where it has none (≥ 4.18). */
+  btfId: number;
+  btfKeyTypeId: number;
+  btfValueTypeId: number;
   perCpu: boolean;
   valueBufferBytes: number;
 }

@@ -104,6 +104,84 @@ describeWithKernel('ObjectSpec and load', ['root'], () => {
     object.close();
   });
 
+  it('says of each map and program what the source says of it', () => {
+    const spec = openObject(compiler.compile('typed_views'));
+    const { name, type, keyBytes, valueBytes, maxEntries, flags, pinPath, keyType, valueType } = spec.map('flows');
+    expect({ name, type, keyBytes, valueBytes, maxEntries, flags, pinPath, keyType, valueType }).toEqual({
+      name: 'flows',
+      type: 'hash',
+      keyBytes: 24,
+      valueBytes: 32,
+      maxEntries: 100,
+      flags: 0,
+      pinPath: undefined,
+      keyType: 'struct flow',
+      valueType: 'struct traffic',
+    });
+    expect([spec.map('of_task').flags, spec.map('untyped').keyType, spec.map('waiting').valueType]).toEqual([
+      1,
+      undefined,
+      'struct flow',
+    ]);
+    expect(
+      spec.maps
+        .filter((map) => map.isGlobalData)
+        .map((map) => map.name)
+        .sort(),
+    ).toEqual(['.bss', '.data', '.data.odd', '.rodata', '.rodata.limits']);
+    const shown = spec.programs.map((program) => [program.name, program.attachTarget, program.autoload]);
+    expect(shown).toEqual([
+      ['copy_wanted', undefined, true],
+      ['not_loaded', 'bpf_fentry_test1', false],
+    ]);
+    expect(spec.program('not_loaded').instructionCount).toBe(2);
+    spec.program('not_loaded').setAttachTarget({ function: 'bpf_fentry_test2' });
+    expect(spec.program('not_loaded').attachTarget).toBe('bpf_fentry_test2');
+    spec.close();
+    expect(() => spec.map('flows').keyType).toThrow(expect.objectContaining({ code: 'BPF_CLOSED' }));
+  });
+
+  it('changes sizes and flags, and leaves out maps', () => {
+    const spec = openObject(maps);
+    const noPrealloc = 1;
+    spec.map('a_hash').setSizes({ valueBytes: 24 });
+    spec.map('a_hash').flags = noPrealloc;
+    spec.map('a_queue').autocreate = false;
+    expect(() => spec.map('a_hash').setSizes({ keyBytes: -1 })).toThrow('keyBytes must be an integer');
+    spec.program('touch').autoload = false;
+    const object = spec.load();
+    expect(object.map('a_hash')).toMatchObject({ keyBytes: 4, valueBytes: 24, flags: noPrealloc });
+    expect(() => object.map('a_hash').typed()).toThrow('the value codec has 8 bytes, the map 24');
+    expect(object.maps.map((map) => map.name)).not.toContain('a_queue');
+    object.close();
+    const data = openObject(ring);
+    expect(() => data.map('.bss').setSizes({ valueBytes: 64 })).toThrow('the size of their variables');
+    data.close();
+  });
+
+  it('takes another BTF after it was opened, and keeps what was changed', () => {
+    const readme = compiler.compile('readme');
+    const spec = openObject(readme, { btfCustomPath: '/does/not/exist' });
+    spec.map('events').maxEntries = 8192;
+    spec.map('calls_by_pid').maxEntries = 5;
+    spec.map('calls_by_pid').maxEntries = 7;
+    for (const program of spec.programs) program.autoload = program.name === 'list_maps';
+    spec.global('target_pid').set(77);
+    const missing = openObject(readme);
+    missing.btfCustomPath = '/does/not/exist';
+    expect(() => missing.load()).toThrow('/does/not/exist');
+
+    spec.btfCustomPath = '/sys/kernel/btf/vmlinux';
+    expect(spec.btfCustomPath).toBe('/sys/kernel/btf/vmlinux');
+    expect(spec.global('target_pid').get()).toBe(77);
+    const object = spec.load();
+    expect(object.programs.map((program) => program.name)).toEqual(['list_maps']);
+    expect([object.map('events').maxEntries, object.map('calls_by_pid').maxEntries]).toEqual([8192, 7]);
+    expect(object.global('target_pid').get()).toBe(77);
+    object.close();
+    expect(() => (spec.btfCustomPath = undefined)).toThrow(expect.objectContaining({ code: 'BPF_CLOSED' }));
+  });
+
   it('uses an existing map instead of a new one', () => {
     const first = openObject(maps).load();
     first.map('an_array').update(Buffer.alloc(4), Buffer.from('0102030405060708', 'hex'));

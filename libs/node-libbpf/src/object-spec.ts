@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { requireBuffer, requireInteger, requireText } from './arguments.js';
+import type { BtfValue } from '@bpfleet/btf';
+import { requireInteger, requireText } from './arguments.js';
 import { BpfObject } from './bpf-object.js';
-import { argumentError, attempt, closedError, LibbpfError, succeed, takeLibbpfLines, VerifierError } from './errors.js';
+import { ObjectTypes } from './btf-types.js';
+import { argumentError, LibbpfError, succeed, takeLibbpfLines, VerifierError } from './errors.js';
 import { findNamed } from './find-named.js';
-import { BpfMap } from './map.js';
-import type { NativeMapFacts, NativeObject, NativeProgramFacts } from './native.js';
+import type { Global } from './global.js';
+import { globalsOf } from './global.js';
+import { MapSpec } from './map-spec.js';
+import type { NativeObject } from './native.js';
 import { native } from './native.js';
-import { Program } from './program.js';
+import { OpenedSpec } from './opened-spec.js';
+import { ProgramSpec } from './program-spec.js';
 
 export interface OpenOptions {
   /** The object's name; libbpf puts its beginning before the kernel names of global data maps. */
@@ -23,178 +28,30 @@ export interface OpenOptions {
   verifierLogLevel?: 0 | 1 | 2 | 4;
 }
 
-interface OpenedSpec {
-  native: NativeObject | undefined;
-}
-
-function opened(spec: OpenedSpec, operation: string): NativeObject {
-  if (spec.native === undefined) throw closedError(operation);
-  return spec.native;
-}
-
-/** A program of an object that is not loaded yet. */
-export class ProgramSpec {
-  readonly name: string;
-  /** The ELF section, which says by its name where libbpf attaches: `tracepoint/sched/sched_process_exec`. */
-  readonly section: string;
-  readonly type: string;
-  readonly instructionCount: number;
-  readonly #spec: OpenedSpec;
-  readonly #index: number;
-  #autoload: boolean;
-
-  /** @internal */
-  constructor(spec: OpenedSpec, index: number, facts: NativeProgramFacts) {
-    this.name = facts.name;
-    this.section = facts.section;
-    this.type = facts.type;
-    this.instructionCount = facts.instructionCount;
-    this.#spec = spec;
-    this.#index = index;
-    this.#autoload = facts.autoload;
-  }
-
-  /** Whether load() loads it. */
-  get autoload(): boolean {
-    return this.#autoload;
-  }
-
-  set autoload(value: boolean) {
-    const operation = `set autoload of ${this.name}`;
-    const object = opened(this.#spec, operation);
-    attempt('BPF_ARGUMENT', operation, () => object.setAutoload(this.#index, value === true));
-    this.#autoload = value === true;
-  }
-
-  /** For fentry, fexit, fmod_ret, tp_btf, LSM and freplace (≥ 5.6; needs BTF of the target). */
-  setAttachTarget(target: AttachTarget): void {
-    const operation = `set attach target of ${this.name}`;
-    const object = opened(this.#spec, operation);
-    const name = requireText(operation, 'function', target.function);
-    if (target.program !== undefined && !(target.program instanceof Program)) {
-      throw argumentError(operation, 'program must be a Program');
-    }
-    const fd = target.program?.fd ?? -1;
-    attempt('BPF_ARGUMENT', operation, () => object.setAttachTarget(this.#index, fd, name));
-  }
-}
-
-/** What a tracing or `freplace` program is put on, when the ELF section does not say: set before load(). */
-export interface AttachTarget {
-  /** A function of the kernel, of a module, or of `program`. */
-  function: string;
-  /** The loaded BPF program that has the function; without it, the kernel. */
-  program?: Program;
-}
-
-/** A map of an object that is not loaded yet. Global data are maps too: `.rodata`, `.data`, `.bss`. */
-export class MapSpec {
-  readonly name: string;
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  /** Type ids in the object's BTF; 0 where the map has none. */
-  readonly btfKeyTypeId: number;
-  readonly btfValueTypeId: number;
-  readonly #spec: OpenedSpec;
-  readonly #index: number;
-  #type: string;
-  #maxEntries: number;
-  #pinPath: string | undefined;
-
-  /** @internal */
-  constructor(spec: OpenedSpec, index: number, facts: NativeMapFacts) {
-    this.name = facts.name;
-    this.keyBytes = facts.keyBytes;
-    this.valueBytes = facts.valueBytes;
-    this.btfKeyTypeId = facts.btfKeyTypeId;
-    this.btfValueTypeId = facts.btfValueTypeId;
-    this.#spec = spec;
-    this.#index = index;
-    this.#type = facts.type;
-    this.#maxEntries = facts.maxEntries;
-    this.#pinPath = facts.pinPath;
-  }
-
-  get type(): string {
-    return this.#type;
-  }
-
-  /** Another type by its libbpf name, such as `perf_event_array` for a ring buffer below 5.8. */
-  set type(value: string) {
-    const operation = `set type of map ${this.name}`;
-    const object = opened(this.#spec, operation);
-    requireText(operation, 'type', value);
-    attempt('BPF_ARGUMENT', operation, () => object.setMapType(this.#index, value));
-    this.#type = value;
-  }
-
-  get maxEntries(): number {
-    return this.#maxEntries;
-  }
-
-  /** Ring buffers are rounded up to a power of two of pages by libbpf; reading back says what it became. */
-  set maxEntries(value: number) {
-    const operation = `set maxEntries of map ${this.name}`;
-    const object = opened(this.#spec, operation);
-    requireInteger(operation, 'maxEntries', value, 1, 0xffff_ffff);
-    this.#maxEntries = attempt('BPF_ARGUMENT', operation, () => object.setMaxEntries(this.#index, value));
-  }
-
-  get pinPath(): string | undefined {
-    return this.#pinPath;
-  }
-
-  /** Where load() pins it. A compatible map that is already there is taken instead of a new one. */
-  set pinPath(value: string | undefined) {
-    const operation = `set pinPath of map ${this.name}`;
-    const object = opened(this.#spec, operation);
-    if (value !== undefined) requireText(operation, 'pinPath', value);
-    attempt('BPF_ARGUMENT', operation, () => object.setPinPath(this.#index, value));
-    this.#pinPath = value;
-  }
-
-  /** A copy of the global data; undefined for maps that have none. */
-  get initialValue(): Buffer | undefined {
-    return opened(this.#spec, `read initialValue of map ${this.name}`).initialValue(this.#index);
-  }
-
-  set initialValue(value: Buffer) {
-    const operation = `set initialValue of map ${this.name}`;
-    const current = opened(this.#spec, operation).initialValue(this.#index);
-    if (current === undefined) throw argumentError(operation, 'this map has no initial value');
-    requireBuffer(operation, 'initialValue', value, current.length);
-    attempt('BPF_ARGUMENT', operation, () => opened(this.#spec, operation).setInitialValue(this.#index, value));
-  }
-
-  /** load() uses this existing map instead of creating one. It must have the same type and sizes. */
-  reuse(map: BpfMap): void {
-    const operation = `reuse a map for ${this.name}`;
-    if (!(map instanceof BpfMap)) throw argumentError(operation, 'expected a BpfMap');
-    const object = opened(this.#spec, operation);
-    // libbpf takes over whatever the descriptor is, and the program would meet another map than it was compiled for.
-    if (map.type !== this.type || map.keyBytes !== this.keyBytes || map.valueBytes !== this.valueBytes) {
-      const found = `a ${map.type} map with keys of ${map.keyBytes} and values of ${map.valueBytes} bytes`;
-      throw argumentError(operation, `expected ${this.type}, ${this.keyBytes} and ${this.valueBytes}, not ${found}`);
-    }
-    attempt('BPF_MAP', operation, () => object.reuseFd(this.#index, map.fd));
-  }
+/** @internal What openObject() opened, and how. */
+export interface Opening {
+  readonly options: OpenOptions;
+  readonly open: (btfCustomPath: string | undefined) => NativeObject | number;
 }
 
 /** An object that is open and not loaded: everything in it can still be changed. load() or close() ends it. */
 export class ObjectSpec {
   readonly programs: readonly ProgramSpec[];
   readonly maps: readonly MapSpec[];
+  readonly #opening: Opening;
   readonly #spec: OpenedSpec;
-  readonly #logBytesMax: number;
-  readonly #logLevel: number;
+  readonly #types: ObjectTypes;
+  #btfCustomPath: string | undefined;
+  #globals: readonly Global[] | undefined;
 
   /** @internal */
-  constructor(object: NativeObject, options: OpenOptions) {
-    this.#spec = { native: object };
-    this.#logBytesMax = options.logBytesMax ?? 256 * 1024;
-    this.#logLevel = options.verifierLogLevel ?? 0;
+  constructor(object: NativeObject, opening: Opening) {
+    this.#opening = opening;
+    this.#btfCustomPath = opening.options.btfCustomPath;
+    this.#spec = new OpenedSpec(object);
+    this.#types = new ObjectTypes(() => this.#spec.opened('read the types of the object'));
     this.programs = object.programs().map((facts, index) => new ProgramSpec(this.#spec, index, facts));
-    this.maps = object.maps().map((facts, index) => new MapSpec(this.#spec, index, facts));
+    this.maps = object.maps().map((facts, index) => new MapSpec(this.#spec, this.#types, index, facts));
   }
 
   /** Throws BPF_ARGUMENT, which names the programs that exist. */
@@ -208,22 +65,59 @@ export class ObjectSpec {
   }
 
   /**
+   * The global variables of `.rodata`, `.data` and `.bss`; empty for an object without BTF. Setting one changes what load()
+   * gives it. Throws BPF_BTF when the types are malformed.
+   */
+  get globals(): readonly Global[] {
+    this.#spec.opened('read globals');
+    this.#globals ??= globalsOf(
+      this.#types,
+      this.maps.filter((map) => map.isGlobalData).map((map) => map.asSection()),
+    );
+    return this.#globals;
+  }
+
+  /** Throws BPF_ARGUMENT, which names the variables that exist. `Value` is the caller's word: set() checks against BTF. */
+  global<Value = BtfValue>(name: string): Global<Value> {
+    return findNamed('global', this.globals, name) as unknown as Global<Value>;
+  }
+
+  /** BTF that replaces the kernel's for CO-RE relocations. */
+  get btfCustomPath(): string | undefined {
+    return this.#btfCustomPath;
+  }
+
+  /** libbpf takes the path when it opens an object only: this opens it once more and changes it as it was changed. */
+  set btfCustomPath(value: string | undefined) {
+    const operation = 'set btfCustomPath';
+    if (value !== undefined) requireText(operation, 'btfCustomPath', value);
+    this.#spec.reopen(operation, () => this.#opening.open(value));
+    this.#btfCustomPath = value;
+  }
+
+  /**
    * Creates the maps and loads the programs whose autoload is set. The spec is used up, also when this throws.
    * Throws VerifierError when the kernel refused a program, else BPF_LOAD.
    */
   load(): BpfObject {
-    const object = opened(this.#spec, 'load');
+    const object = this.#spec.take('load');
+    const logLevel = this.#opening.options.verifierLogLevel ?? 0;
     native.takeLog();
-    const result = object.load(this.#logLevel, this.#logBytesMax);
-    this.#spec.native = undefined;
+    const result = object.load(logLevel, this.#opening.options.logBytesMax ?? 256 * 1024);
     if (result.error >= 0) return this.#wrap(object, result.logs);
     object.close();
     const lines = takeLibbpfLines();
     // The line that libbpf prints for the one program at which it stopped.
     const refused = /^prog '(.+)': BPF program load failed: /m.exec(lines)?.[1];
-    if (refused === undefined) throw new LibbpfError('BPF_LOAD', 'load', -result.error, lines);
-    const log = this.#logLevel === 0 ? result.log : (result.logs[refused] ?? '');
+    if (refused === undefined) throw new LibbpfError('BPF_LOAD', 'load', -result.error, this.#withBtfPath(lines));
+    const log = logLevel === 0 ? result.log : (result.logs[refused] ?? '');
     throw new VerifierError(refused, -result.error, log, lines);
+  }
+
+  /** libbpf does not say which file it could not read. */
+  #withBtfPath(lines: string): string {
+    const about = this.#btfCustomPath !== undefined && lines.includes('failed to parse target BTF');
+    return about ? `${this.#btfCustomPath}: ${lines}` : lines;
   }
 
   #wrap(object: NativeObject, logs: Record<string, string>): BpfObject {
@@ -237,8 +131,7 @@ export class ObjectSpec {
 
   /** Closes the object without loading it. Idempotent; nothing to do after load(). */
   close(): void {
-    this.#spec.native?.close();
-    this.#spec.native = undefined;
+    this.#spec.close();
   }
 }
 
@@ -246,7 +139,8 @@ const elfHeaderBytes = 64;
 const machineBpf = 247;
 
 function readObject(source: string | Buffer): Buffer {
-  if (Buffer.isBuffer(source)) return source;
+  // The caller may use its Buffer again.
+  if (Buffer.isBuffer(source)) return Buffer.from(source);
   try {
     return readFileSync(requireText('open object', 'source', source));
   } catch (error) {
@@ -285,8 +179,11 @@ export function openObject(source: string | Buffer, options: OpenOptions = {}): 
   const bytes = readObject(source);
   requireBpfElf(bytes);
   const name = options.name ?? (typeof source === 'string' ? nameFromPath(source) : 'object');
-  const object = succeed('BPF_OPEN', operation, () => native.openObject(bytes, name, options.btfCustomPath));
-  return new ObjectSpec(object, options);
+  const open = (btfCustomPath: string | undefined) => native.openObject(bytes, name, btfCustomPath);
+  return new ObjectSpec(
+    succeed('BPF_OPEN', operation, () => open(options.btfCustomPath)),
+    { options, open },
+  );
 }
 
 /** `/a/trace_exec.bpf.o` → `trace_exec`, as libbpf names objects that it opens by path. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
+import { transformSync } from '@swc/core';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,14 +52,19 @@ describeWithKernel('README', ['root', 'bpf', 'btf', 'tracefs', 'netns', 'clang']
   it('has examples', () => expect(examples.length).toBeGreaterThan(2));
 
   it.each(examples.map((text, index) => [index + 1, text] as const))('example %i runs', async (_number, text) => {
-    const body = text
+    const source = text
       .replace(importLine, 'const { $1 } = library;')
       .replaceAll("'example.bpf.o'", JSON.stringify(objectFile))
       .replaceAll("'/sys/fs/bpf/example'", JSON.stringify(join(pins, 'example')))
       .replace('const ifindex = 1;', `const ifindex = ${ifindex};`);
-    expect(body).toContain('library');
+    expect(source).toContain('library');
+    // Types are for the reader; what runs is the rest.
+    const { code } = transformSync(`async () => {${source}}`, {
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+      isModule: false,
+    });
     const dropped = library.droppedHandles();
-    await new AsyncFunction('library', body)(library);
+    await new AsyncFunction('library', `await (${code.trim().replace(/;$/, '')})()`)(library);
     expect(library.droppedHandles()).toBe(dropped);
   });
 });

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { requireInteger, requireText } from './arguments.js';
-import { u32Codec } from './codec.js';
+import type { Codec } from './codec.js';
+import { fromBytes, requireCodec, toBytes, u32Codec } from './codec.js';
 import { argumentError, LibbpfError, succeed } from './errors.js';
 import { BpfMap } from './map.js';
 import { native } from './native.js';
@@ -19,25 +20,32 @@ const ownersByType: Record<string, string> = {
  * Storage that hangs on a kernel object and goes with it: sk (≥ 5.2), inode (≥ 5.10), task (≥ 5.11), cgroup (≥ 6.2). The
  * kernel wants a descriptor of the owner as key; this opens and closes it.
  */
-export class StorageMap {
+export class StorageMap<Value = Buffer> {
   readonly map: BpfMap;
   readonly #owner: string;
+  readonly #value: Codec<Value> | undefined;
 
-  constructor(map: BpfMap) {
+  /** Without a codec (`map.valueCodec()`), values are their bytes. */
+  constructor(map: BpfMap, value?: Codec<Value>) {
     const owner = map instanceof BpfMap ? ownersByType[map.type] : undefined;
     if (owner === undefined)
       throw argumentError('open a storage map', `expected ${Object.keys(ownersByType).join(', ')}`);
     this.map = map;
     this.#owner = owner;
+    this.#value = value && requireCodec(`view ${map.name}`, 'value', value, map.valueBufferBytes);
   }
 
-  get(owner: StorageOwner): Buffer | undefined {
-    return this.#withKey(owner, (key) => this.map.lookup(key));
+  get(owner: StorageOwner): Value | undefined {
+    return fromBytes(
+      this.#value,
+      this.#withKey(owner, (key) => this.map.lookup(key)),
+    );
   }
 
   /** Flags as for BpfMap.update. */
-  set(owner: StorageOwner, value: Buffer, flags = 0): void {
-    this.#withKey(owner, (key) => this.map.update(key, value, flags));
+  set(owner: StorageOwner, value: Value, flags = 0): void {
+    const bytes = toBytes(this.#value, value);
+    this.#withKey(owner, (key) => this.map.update(key, bytes, flags));
   }
 
   delete(owner: StorageOwner): boolean {

@@ -1,6 +1,5 @@
 import type { Codec } from './codec.js';
-import { encoded } from './codec.js';
-import { argumentError } from './errors.js';
+import { encoded, requireCodec } from './codec.js';
 import type { BpfMap } from './map.js';
 
 /** A map through codecs. Lives as long as the BpfMap that it views; made by BpfMap.typed(). */
@@ -12,18 +11,9 @@ export class TypedMap<Key, Value> {
   /** @internal */
   constructor(map: BpfMap, codecs: { key: Codec<Key>; value: Codec<Value> }) {
     const operation = `view ${map.name}`;
-    if (codecs.key.bytes !== map.keyBytes) {
-      throw argumentError(operation, `the key codec has ${codecs.key.bytes} bytes, the map ${map.keyBytes}`);
-    }
-    if (codecs.value.bytes !== map.valueBufferBytes) {
-      throw argumentError(
-        operation,
-        `the value codec has ${codecs.value.bytes} bytes, the map ${map.valueBufferBytes}`,
-      );
-    }
     this.map = map;
-    this.#key = codecs.key;
-    this.#value = codecs.value;
+    this.#key = requireCodec(operation, 'key', codecs.key, map.keyBytes);
+    this.#value = requireCodec(operation, 'value', codecs.value, map.valueBufferBytes);
   }
 
   get(key: Key): Value | undefined {

@@ -89,6 +89,23 @@ describe('readObject', () => {
     expect(object.dataSections.find((s) => s.name === '.bss')?.image).toEqual(new Uint8Array(8));
   });
 
+  it('leaves out static constants that the compiler has put elsewhere', () => {
+    const source = `
+const volatile __u32 knob = 5; const volatile __u32 other = 6;
+static const __u32 table[4] = { 10, 20, 30, 40 }; static const __u32 odd[3] = { 1, 2, 3 };
+SEC("xdp") int p(int *x) { return table[*x & 3] + odd[*x & 1] + knob + other; }`;
+    const read = readObject(compileBpf(source));
+    const rodata = read.dataSections.find(({ name }) => name === '.rodata');
+    expect(read.btf.findByName('datasec', '.rodata')?.variables.length).toBe(4);
+    expect(read.globals.map(({ name }) => name).sort()).toEqual(['knob', 'odd', 'other']);
+    const at = read.globals.find(({ name }) => name === 'odd')?.offset ?? -1;
+    expect(rodata?.image[at]).toBe(1);
+    // Larger than the section in which BTF says it is.
+    const alone = source.replace(/const volatile __u32 other = 6;|static const __u32 odd\[3\][^;]*;/g, '');
+    const small = readObject(compileBpf(alone.replace('+ odd[*x & 1]', '').replace('+ other', '')));
+    expect(small.globals.map(({ name }) => name)).toEqual(['knob']);
+  });
+
   it('maps instructions to source lines, through subprograms in the order that libbpf appends them', () => {
     const lineOf = (needle: string) => PREAMBLE_LINES + SOURCE.split('\n').findIndex((l) => l.includes(needle)) + 1;
     const first = object.programs.find((p) => p.name === 'first');
