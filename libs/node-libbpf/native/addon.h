@@ -111,6 +111,7 @@ void InitPerf(Napi::Env env, Napi::Object exports);
 void InitTc(Napi::Env env, Napi::Object exports);
 void InitSystem(Napi::Env env, Napi::Object exports);
 void InitIntrospect(Napi::Env env, Napi::Object exports);
+void InitProbe(Napi::Env env, Napi::Object exports);
 
 // Wraps a file descriptor that the new JavaScript handle owns from here on.
 Napi::Value NewProgram(Napi::Env env, UniqueFd fd);

@@ -17,6 +17,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitTc(env, exports);
   InitSystem(env, exports);
   InitIntrospect(env, exports);
+  InitProbe(env, exports);
   return exports;
 }
 

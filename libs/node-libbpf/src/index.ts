@@ -78,6 +78,14 @@ export {
   walkPrograms,
 } from './enumerate.js';
 export type { ListedBtf, ListedMap, ListedProgram, ListOptions } from './enumerate.js';
+export { probeKernel } from './kernel-report.js';
+export type { KernelReport, ProbeKernelOptions } from './kernel-report.js';
+export { activeLsms } from './kernel-features.js';
+export type { Answer, FeatureName } from './kernel-features.js';
+export { hasConfig, readKernelConfig } from './kernel-config.js';
+export type { ConfigAnswer, KernelConfig } from './kernel-config.js';
+export { KernelSymbols } from './kernel-symbols.js';
+export type { KernelSymbol, KernelSymbolOptions, ResolvedAddress } from './kernel-symbols.js';
 export { kernelBuildId, listKernelBtf, readBtf, readKernelBtf } from './kernel-btf.js';
 export type { KernelBtfFile } from './kernel-btf.js';
 export { findOwners, Owners } from './owners.js';

@@ -53,6 +53,19 @@ export interface Native {
   tcDetach(ifindex: number, direction: string, handle: number, priority: number): number;
   tcFilterCount(ifindex: number, direction: string): number;
   probeTypes(of: 'program' | 'map'): Record<string, boolean>;
+  probeType(of: 'program' | 'map', value: number): number;
+  probeLoad(
+    programType: string,
+    attachType: string | undefined,
+    instructions: Buffer,
+    kernelFunction: string | undefined,
+  ): NativeHandle | number;
+  probeLink(programFd: number, target: number, attachType: string, of: string): number;
+  probeTracing(programFd: number): number;
+  probeCommand(name: string): number;
+  helperNames(): string[];
+  probeHelper(programType: string, helper: number): number;
+  lsmIds(): number[] | number;
   possibleCpus(): number;
   libbpfVersion(): string;
   errorText(negativeErrno: number): string;
