@@ -9,8 +9,18 @@ const parse = (line: string, environment: NodeJS.ProcessEnv = {}) =>
 
 describe('the command line of the agent', () => {
   it('reads both commands, with the folder of the packaged unit where none is named', () => {
-    expect(parse('run')).toEqual({ command: 'run', state: '/var/lib/bpfleet-agent', kernel: true });
-    expect(parse('run --state /s --no-kernel')).toEqual({ command: 'run', state: '/s', kernel: false });
+    expect(parse('run')).toEqual({
+      command: 'run',
+      state: '/var/lib/bpfleet-agent',
+      bpffs: '/sys/fs/bpf',
+      kernel: true,
+    });
+    expect(parse('run --state /s --bpffs /b --no-kernel')).toEqual({
+      command: 'run',
+      state: '/s',
+      bpffs: '/b',
+      kernel: false,
+    });
     expect(parse('run', { BPFLEET_AGENT_STATE: '/e' })).toMatchObject({ state: '/e' });
     expect(parse('run --state /s', { BPFLEET_AGENT_STATE: '/e' })).toMatchObject({ state: '/s' });
     expect(parse('enrol --server=https://x --token bpf1.a.b.c --replace')).toEqual({

@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 
 /** Where the packaged agent's unit keeps its state. */
 const STATE_DEFAULT = '/var/lib/bpfleet-agent';
+/** Where everybody looks for it; the packaged unit has one of its own. */
+const BPFFS_DEFAULT = '/sys/fs/bpf';
 
 export type CommandLine =
   | { readonly command: 'help' | 'version' }
@@ -12,7 +14,7 @@ export type CommandLine =
       readonly state: string;
       readonly replace: boolean;
     }
-  | { readonly command: 'run'; readonly state: string; readonly kernel: boolean };
+  | { readonly command: 'run'; readonly state: string; readonly bpffs: string; readonly kernel: boolean };
 
 /** What was typed cannot be understood: one sentence. */
 export class UsageError extends Error {
@@ -24,8 +26,9 @@ export const usage = `bpfleet-agent runs signed eBPF probes on this device.
 
   bpfleet-agent enrol --server URL --token TOKEN [--state FOLDER] [--replace]
       turn an enrolment token into an identity of this device; --replace gives up the one that the folder holds
-  bpfleet-agent run [--state FOLDER] [--no-kernel]
-      run what the server asks of this device; --no-kernel does everything but load programs
+  bpfleet-agent run [--state FOLDER] [--bpffs FOLDER] [--no-kernel]
+      run what the server asks of this device, pinned below a bpffs (${BPFFS_DEFAULT}); --no-kernel does everything but
+      load programs
   bpfleet-agent --version | --help
 
 The state folder is ${STATE_DEFAULT}, or what BPFLEET_AGENT_STATE says.
@@ -35,6 +38,7 @@ const options = {
   server: { type: 'string' },
   token: { type: 'string' },
   state: { type: 'string' },
+  bpffs: { type: 'string' },
   replace: { type: 'boolean' },
   'no-kernel': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -44,7 +48,7 @@ type OptionName = keyof typeof options;
 
 const optionsOf: Readonly<Record<string, readonly OptionName[]>> = {
   enrol: ['server', 'token', 'state', 'replace'],
-  run: ['state', 'no-kernel'],
+  run: ['state', 'bpffs', 'no-kernel'],
 };
 
 /**
@@ -63,7 +67,9 @@ export function parseCommandLine(args: readonly string[], environment: NodeJS.Pr
   const foreign = Object.keys(values).find((name) => !allowed.includes(name as OptionName));
   if (foreign !== undefined) throw new UsageError(`${command} has no option --${foreign}; see --help`);
   const state = values.state ?? environment['BPFLEET_AGENT_STATE'] ?? STATE_DEFAULT;
-  if (command === 'run') return { command, state, kernel: values['no-kernel'] !== true };
+  if (command === 'run') {
+    return { command, state, bpffs: values.bpffs ?? BPFFS_DEFAULT, kernel: values['no-kernel'] !== true };
+  }
   const { server, token, replace = false } = values;
   if (server === undefined) throw new UsageError('enrol needs --server URL, such as https://bpfleet.example.org');
   if (token === undefined) throw new UsageError('enrol needs --token TOKEN, as the server showed it');

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseCommandLine, usage, UsageError, type CommandLine } from './command-line.js';
 import { errorFacts } from './log.js';
+import { becomeOwnerOf } from './store/folder-owner.js';
 import { agentVersion } from './version.js';
 
 /** Each command brings its own modules: what a device runs all day must not hold what it needed once. */
@@ -14,6 +15,7 @@ async function obey(line: CommandLine): Promise<void> {
       return;
     case 'enrol': {
       const { enrol } = await import('./commands/enrol.js');
+      becomeOwnerOf(line.state);
       process.stdout.write(`${JSON.stringify({ enrolled: true, device: await enrol(line) })}\n`);
       return;
     }

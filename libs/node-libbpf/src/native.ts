@@ -311,8 +311,10 @@ export interface NativeUserRing {
 }
 
 function load(): Native {
-  // The same distance from src/ and from dist/.
-  const path = fileURLToPath(new URL('../build/Release/bpf.node', import.meta.url));
+  // Beside the file where a bundler has put everything into one; else the same distance from src/ and from dist/.
+  const bundled = fileURLToPath(new URL('./bpf.node', import.meta.url));
+  const built = fileURLToPath(new URL('../build/Release/bpf.node', import.meta.url));
+  const path = existsSync(bundled) ? bundled : built;
   if (!existsSync(path)) {
     throw new Error(`node-libbpf: ${path} is not built; run "npm run build -w libs/node-libbpf"`);
   }

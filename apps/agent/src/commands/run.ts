@@ -16,14 +16,16 @@ const LEASES_FOLDER = '/run/bpfleet';
 
 export interface RunOptions {
   readonly state: string;
+  /** Mount point of the bpffs that holds the pins. */
+  readonly bpffs: string;
   readonly kernel: boolean;
 }
 
-async function openKernel(useKernel: boolean, device: string, bootId: string): Promise<Kernel> {
-  if (!useKernel) return noKernel(cpus().length);
+async function openKernel({ kernel, bpffs }: RunOptions, device: string, bootId: string): Promise<Kernel> {
+  if (!kernel) return noKernel(cpus().length);
   // Only here, so that an agent without a kernel needs no native addon.
   const { LibbpfKernel } = await import('../kernel/libbpf-kernel.js');
-  return new LibbpfKernel(device, bootId);
+  return new LibbpfKernel({ device, bootId, bpffs });
 }
 
 /** Runs until a signal: SIGTERM and SIGINT detach everything, SIGUSR2 leaves it pinned for the next agent. */
@@ -36,7 +38,7 @@ export async function run(options: RunOptions): Promise<void> {
   const monotonicMs = (): number => Number(clock.monotonicNs() / 1000n) / 1000;
   const state = new StateFolder(options.state, { monotonicMs, random: Math.random, log });
   const { device } = state.identity;
-  const kernel = await openKernel(options.kernel, device, clock.bootId);
+  const kernel = await openKernel(options, device, clock.bootId);
   const facts = await collectFacts(agentVersion, kernel.features);
   const agent = new Agent({
     state,

@@ -2,35 +2,35 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const MOUNT_POINT = '/sys/fs/bpf';
-const BPF_FS_MAGIC = 0xcafe4a11;
+const BPF_FS_MAGIC = 0xcafe4a11n;
 
-function isMounted(): boolean {
+function isBpffs(folder: string): boolean {
   try {
-    return statfsSync(MOUNT_POINT).type === BPF_FS_MAGIC;
+    // A signed word in 32-bit user land: its upper half is sign.
+    return BigInt.asUintN(32, statfsSync(folder, { bigint: true }).type) === BPF_FS_MAGIC;
   } catch {
     return false;
   }
 }
 
-/** Mounts bpffs where everybody looks for it, if nobody has. False when this process may not. */
-export function ensureBpffs(): boolean {
-  if (isMounted()) return true;
-  spawnSync('mount', ['-t', 'bpf', '-o', 'mode=700', 'bpf', MOUNT_POINT], { stdio: 'ignore', timeout: 10_000 });
-  return isMounted();
+/** Mounts a bpffs at this folder, if nobody has. False when this process may not. */
+export function ensureBpffs(folder: string): boolean {
+  if (isBpffs(folder)) return true;
+  spawnSync('mount', ['-t', 'bpf', '-o', 'mode=700', 'bpf', folder], { stdio: 'ignore', timeout: 10_000 });
+  return isBpffs(folder);
 }
 
 export type PinKind = 'programs' | 'maps' | 'links';
 
 /**
- * Pins of one device: bpfleet/<device>/<run>/{programs,maps,links}/<name>. bpffs reserves names with a dot, so maps that
- * have one (global data, which programs hold anyway) have no pin.
+ * Pins of one device, below a bpffs: bpfleet/<device>/<run>/{programs,maps,links}/<name>. bpffs reserves names with a dot, so
+ * maps that have one (global data, which programs hold anyway) have no pin.
  */
 export class PinFolder {
   private readonly base: string;
 
-  constructor(device: string) {
-    this.base = join(MOUNT_POINT, 'bpfleet', device);
+  constructor(bpffs: string, device: string) {
+    this.base = join(bpffs, 'bpfleet', device);
   }
 
   create(run: string): void {

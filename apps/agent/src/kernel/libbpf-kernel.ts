@@ -28,14 +28,13 @@ export class LibbpfKernel implements Kernel {
   readonly features: readonly string[];
   private readonly pins: PinFolder;
   private readonly pinning: boolean;
+  private readonly bootId: string;
   private stats: StatsHandle | undefined;
 
-  constructor(
-    device: string,
-    private readonly bootId: string,
-  ) {
-    this.pins = new PinFolder(device);
-    this.pinning = ensureBpffs();
+  constructor({ device, bootId, bpffs }: { device: string; bootId: string; bpffs: string }) {
+    this.bootId = bootId;
+    this.pins = new PinFolder(bpffs, device);
+    this.pinning = ensureBpffs(bpffs);
     this.features = featureNames();
   }
 
