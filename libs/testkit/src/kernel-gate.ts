@@ -23,7 +23,9 @@ export type Capability =
   | 'pahole'
   | 'libbpf_source'
   | 'mosquitto'
-  | 'chromium';
+  | 'chromium'
+  | 'dpkg-deb'
+  | 'xz';
 
 // From src/ while jest runs the sources, from dist/ otherwise: both lie two folders below the workspace's.
 const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -101,6 +103,8 @@ const CHECKS: Record<Capability, () => boolean> = {
   libbpf_source: () => existsSync(join(referenceLibbpfDir(), 'libz.a')),
   mosquitto: () => which('mosquitto') !== undefined,
   chromium: () => which('chromium') !== undefined,
+  'dpkg-deb': () => which('dpkg-deb') !== undefined,
+  xz: () => which('xz') !== undefined,
 };
 
 /** Where libs/btf/scripts/fetch-libbpf.mjs puts its libbpf, or another one that the environment names. */
