@@ -143,7 +143,7 @@ describeWithKernel('attach to networks and cgroups', ['root', 'bpf', 'btf', 'net
       const socket = createSocket('udp4');
       await eventually(
         () => socket.send('x', 9, '127.0.0.1'),
-        () => (filter.map('.bss').lookup(u32(0))?.readBigUInt64LE(0) ?? 0n) > 0n,
+        () => filter.global<bigint>('seen').get() > 0n,
       );
       socket.close();
       expect(() => program.attachNetfilter({ ...hook, priority: 0x7fff_ffff })).toThrow('priority');

@@ -40,9 +40,7 @@ describeWithKernel('attach to a named target', ['root', 'bpf', 'btf', 'tracefs',
 
   function load(pid: number): BpfObject {
     const spec = openObject(bytes);
-    const globals = spec.map('.rodata').initialValue ?? Buffer.alloc(0);
-    globals.writeUInt32LE(pid, 0);
-    spec.map('.rodata').initialValue = globals;
+    spec.global('target_pid').set(pid);
     return spec.load();
   }
 
@@ -108,7 +106,7 @@ describeWithKernel('attach to a named target', ['root', 'bpf', 'btf', 'tracefs',
     const link = keep(object.program('on_usdt').attachUsdt(probe));
     await child.fire(3);
     expect(count('usdt')).toBe(3);
-    expect(object.map('.bss').lookup(Buffer.alloc(4))?.readBigUInt64LE(0)).toBe(10n + 11n + 12n);
+    expect(object.global('usdt_sum').get()).toBe(10n + 11n + 12n);
     link.close();
     await child.fire(1);
     expect(count('usdt')).toBe(3);
