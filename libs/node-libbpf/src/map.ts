@@ -300,7 +300,8 @@ export class BpfMap {
   }
 
   /**
-   * A view with keys and values as JavaScript values, by the BTF of the map (see keyCodec) or by the caller's own codecs.
+   * A view with keys and values as JavaScript values, by the BTF of the map (see keyCodec) or by the caller's own codecs. It
+   * is made of compiled code, so make it once and not for each value.
    * Throws BPF_BTF for a map without types, BPF_ARGUMENT when a codec has another size than the map.
    */
   typed<Key = BtfValue, Value = BtfValue>(
