@@ -21,6 +21,7 @@ export type {
   Parameter,
   ReferenceType,
   SectionVariable,
+  TypeTagType,
   TypeOfKind,
   VariableType,
   VoidType,

@@ -16,31 +16,48 @@ export interface Prepared {
   readonly refusal: string | undefined;
 }
 
-/** libbpf itself as the judge: it relocates an object against a BTF file, and says what came out. */
+/** libbpf itself as the judge of what this library says: a newer one than the product's, which scripts/fetch-libbpf.mjs builds. */
 export class Libbpf {
   readonly #folder = mkdtempSync(join(tmpdir(), 'bpfleet-libbpf-'));
-  readonly #tool = join(this.#folder, 'relocate');
+  readonly #tools = new Map<string, string>();
 
-  constructor() {
-    const source = join(here, 'reference/relocate.c');
-    const libbpf = referenceLibbpfDir();
-    const archives = ARCHIVES.map((archive) => join(libbpf, archive));
-    execFileSync('cc', ['-O1', '-o', this.#tool, source, '-I', join(libbpf, 'include'), ...archives], {
-      stdio: 'pipe',
-    });
-  }
-
+  /** Relocates an object against a BTF file, and gives what came out. Creates the object's maps, which takes root. */
   prepare(object: Uint8Array, btf: Uint8Array): Prepared {
     const files = [join(this.#folder, 'object.o'), join(this.#folder, 'kernel.btf')] as const;
     writeFileSync(files[0], object);
     writeFileSync(files[1], btf);
     try {
-      const output = execFileSync(this.#tool, files, { encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX, stdio: 'pipe' });
+      const output = execFileSync(this.#tool('relocate'), files, {
+        encoding: 'utf8',
+        maxBuffer: OUTPUT_BYTES_MAX,
+        stdio: 'pipe',
+      });
       const lines = output.split('\n').filter((line) => line !== '');
       return { programs: new Map(lines.map(programOf)), refusal: undefined };
     } catch (error) {
       return { programs: new Map(), refusal: String((error as { stderr?: unknown }).stderr) };
     }
+  }
+
+  /** The types as C; those of a split BTF alone, when it comes with its base. */
+  printC(btf: Uint8Array, base?: Uint8Array): string {
+    const files = [join(this.#folder, 'types.btf'), join(this.#folder, 'base.btf')] as const;
+    writeFileSync(files[0], btf);
+    if (base !== undefined) writeFileSync(files[1], base);
+    const given = base === undefined ? [files[0]] : files;
+    return execFileSync(this.#tool('dump'), given, { encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX });
+  }
+
+  #tool(name: 'relocate' | 'dump'): string {
+    const known = this.#tools.get(name);
+    if (known !== undefined) return known;
+    const libbpf = referenceLibbpfDir();
+    const tool = join(this.#folder, name);
+    const archives = ARCHIVES.map((archive) => join(libbpf, archive));
+    const source = join(here, `reference/${name}.c`);
+    execFileSync('cc', ['-O1', '-o', tool, source, '-I', join(libbpf, 'include'), ...archives], { stdio: 'pipe' });
+    this.#tools.set(name, tool);
+    return tool;
   }
 
   close(): void {

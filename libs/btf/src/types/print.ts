@@ -2,7 +2,7 @@ import { BtfError } from '../error.js';
 import type { Btf } from './btf.js';
 import type { Filler } from './layout.js';
 import { LayoutTable } from './layout.js';
-import type { BtfType, CompositeType, EnumType, Member, ReferenceType } from './types.js';
+import type { BtfType, CompositeType, EnumType, Member, ReferenceType, TypeTagType } from './types.js';
 
 const DEPTH_MAX = 32;
 const QUALIFIERS: ReadonlySet<string> = new Set(['const', 'volatile', 'restrict', 'type_tag']);
@@ -81,7 +81,7 @@ export class TypePrinter {
   #declare(id: number, declarator: string, depth: number): string {
     let current = id;
     let text = declarator;
-    let qualifiers = '';
+    const qualifiers = new Set<string>();
     for (let step = 0; step < DEPTH_MAX; step += 1) {
       const type = this.btf.typeById(current);
       switch (type.kind) {
@@ -99,10 +99,11 @@ export class TypePrinter {
         case 'volatile':
         case 'restrict':
           if (this.#behindQualifiers(type.typeId) === 'ptr') text = join(type.kind, text);
-          else if (type.kind !== 'restrict') qualifiers += `${type.kind} `;
+          else if (type.kind !== 'restrict') qualifiers.add(`${type.kind} `);
           current = type.typeId;
           break;
         case 'type_tag':
+          text = join(tagAttribute(type), text);
           current = type.typeId;
           break;
         case 'func_proto':
@@ -110,7 +111,7 @@ export class TypePrinter {
           current = type.returnTypeId;
           break;
         default:
-          return this.#bounded(join(qualifiers + this.#specifier(type, depth), text));
+          return this.#bounded(join([...qualifiers].join('') + this.#specifier(type, depth), text));
       }
     }
     throw new BtfError('BTF_LAYOUT', `type ${id} is nested deeper than ${DEPTH_MAX}`);
@@ -198,6 +199,16 @@ export class TypePrinter {
 function fillerLines({ units, widths, bytes }: Filler, indent: string, endBits: number): string {
   const fields = units.map((unit, index) => `${indent}${FILLER_TYPES[unit]}: ${widths[index]};\n`).join('');
   return bytes === 0 ? fields : `${fields}${indent}char __filler_${endBits}[${bytes}];\n`;
+}
+
+/** What a tag may say without becoming other C. */
+const TAG_TEXT = /^[A-Za-z_][\w:. ]*$/;
+const ATTRIBUTE_TEXT = /^[A-Za-z_]\w*(?:\(\d+\))?$/;
+
+/** Empty for one that says something else: it means nothing to a compiler, and leaving it out changes no layout. */
+function tagAttribute({ name, isAttribute }: TypeTagType): string {
+  if (isAttribute) return ATTRIBUTE_TEXT.test(name) ? `__attribute__((${name}))` : '';
+  return TAG_TEXT.test(name) ? `__attribute__((btf_type_tag("${name}")))` : '';
 }
 
 function join(left: string, right: string): string {

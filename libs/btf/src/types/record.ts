@@ -95,7 +95,16 @@ function decodeKind(record: RawRecord, kindNumber: number): BtfType {
     case 'float':
       return { kind, id, name, bytes: sizeOrType };
     case 'decl_tag':
-      return { kind, id, name, typeId: sizeOrType, componentIndex: u32(record, 0) | 0 };
+      return {
+        kind,
+        id,
+        name,
+        typeId: sizeOrType,
+        componentIndex: u32(record, 0) | 0,
+        isAttribute: record.kindFlag,
+      };
+    case 'type_tag':
+      return { kind, id, name, typeId: sizeOrType, isAttribute: record.kindFlag };
     case undefined:
     case 'void':
       throw new BtfError('BTF_INVALID', `type ${id} has the unknown kind ${kindNumber}`);

@@ -42,9 +42,19 @@ export interface IntType extends TypeBase<'int'> {
   readonly isChar: boolean;
 }
 
-/** `ptr`, `typedef`, `volatile`, `const`, `restrict` and `type_tag`: a name or a qualifier around one other type. */
-export interface ReferenceType extends TypeBase<'ptr' | 'typedef' | 'volatile' | 'const' | 'restrict' | 'type_tag'> {
+/** `ptr`, `typedef`, `volatile`, `const` and `restrict`: a name or a qualifier around one other type. */
+export interface ReferenceType extends TypeBase<'ptr' | 'typedef' | 'volatile' | 'const' | 'restrict'> {
   readonly typeId: number;
+}
+
+/** A word of the compiler's about what a pointer points to: `user`, `percpu`, `rcu`. */
+export interface TypeTagType extends TypeBase<'type_tag'> {
+  readonly typeId: number;
+  /**
+   * The name is a whole attribute, such as `address_space(1)`, and not one in `btf_type_tag("…")`: the kind flag, which
+   * kernels know since 6.15 (53ee0d66d7a6 "bpf: Allow kind_flag for BTF type and decl tags").
+   */
+  readonly isAttribute: boolean;
 }
 
 export interface ArrayType extends TypeBase<'array'> {
@@ -123,12 +133,15 @@ export interface DeclTagType extends TypeBase<'decl_tag'> {
   readonly typeId: number;
   /** −1 when the tag is on the type itself, else the index of the member or parameter. */
   readonly componentIndex: number;
+  /** As with {@link TypeTagType}. */
+  readonly isAttribute: boolean;
 }
 
 export type BtfType =
   | VoidType
   | IntType
   | ReferenceType
+  | TypeTagType
   | ArrayType
   | CompositeType
   | EnumType

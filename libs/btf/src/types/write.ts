@@ -111,7 +111,9 @@ function encode(type: BtfType, strings: StringPool): Encoded {
     case 'float':
       return record(type.bytes);
     case 'decl_tag':
-      return record(type.typeId, [type.componentIndex]);
+      return record(type.typeId, [type.componentIndex], 0, type.isAttribute);
+    case 'type_tag':
+      return record(type.typeId, [], 0, type.isAttribute);
     default:
       return record(type.typeId);
   }
