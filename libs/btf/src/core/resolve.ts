@@ -2,6 +2,7 @@ import { BtfError } from '../error.js';
 import type { BpfObjectFile } from '../object/types.js';
 import { INSTRUCTION_BYTES } from '../object/programs.js';
 import type { Btf } from '../types/btf.js';
+import type { BtfKind } from '../types/types.js';
 import { explainMismatch, explainNoType } from './explain.js';
 import type { MatchResult } from './match.js';
 import { matchSpec } from './match.js';
@@ -54,6 +55,11 @@ export interface ResolvedRelocation {
 export interface ResolveOptions {
   /** Only relocations of these functions; all without it. */
   readonly programs?: Iterable<string>;
+  /**
+   * Split BTFs of modules that are loaded on that kernel, each read with the target as its base. Their types are looked at where
+   * the kernel itself has none of that name.
+   */
+  readonly modules?: readonly Btf[];
 }
 
 /** All relocations of an object, against one kernel. */
@@ -80,7 +86,11 @@ export function resolveCoreRelocations(
   if (object.coreRelocations.length > RELOCATIONS_MAX) {
     throw new BtfError('BTF_LIMIT', `more than ${RELOCATIONS_MAX} relocations`);
   }
-  const resolver = new Resolver(object, target);
+  const modules = options.modules ?? [];
+  if (modules.some(({ base }) => base !== target)) {
+    throw new BtfError('BTF_INVALID', 'the BTF of a module was read with another base than this kernel');
+  }
+  const resolver = new Resolver(object, target, modules);
   const wanted = options.programs === undefined ? undefined : new Set(options.programs);
   const relocations: ResolvedRelocation[] = [];
   for (const relocation of object.coreRelocations) {
@@ -95,13 +105,20 @@ export function resolveCoreRelocations(
 type Decision = Omit<ResolvedRelocation, 'relocation' | 'program' | 'instruction'>;
 type Local = NonNullable<Decision['local']>;
 
+/** A type of the kernel or of a module: ids of modules overlap. */
+interface Candidate {
+  readonly btf: Btf;
+  readonly id: number;
+}
+
 class Resolver {
   /** Candidates that fitted once; later relocations of the same type look only at those, as in the loader. */
-  readonly #candidates = new Map<number, readonly number[]>();
+  readonly #candidates = new Map<number, readonly Candidate[]>();
 
   constructor(
     readonly object: BpfObjectFile,
     readonly target: Btf,
+    readonly modules: readonly Btf[],
   ) {}
 
   resolve(relocation: Relocation): Decision {
@@ -122,18 +139,18 @@ class Resolver {
     if (name === '') throw new SpecError('an anonymous type cannot be looked for');
     const candidates = this.#candidatesOf(relocation.typeId, name);
     let agreed: RelocationTarget | undefined;
-    let mismatch: { readonly mismatch: Exclude<MatchResult, { spec: unknown }>['mismatch'] } | undefined;
-    const fitting: number[] = [];
-    for (const id of candidates) {
-      const match = matchSpec(local.spec, relocation.kind, this.target, id);
+    let mismatch: (Exclude<MatchResult, { spec: unknown }> & { readonly btf: Btf }) | undefined;
+    const fitting: Candidate[] = [];
+    for (const candidate of candidates) {
+      const match = matchSpec(local.spec, relocation.kind, candidate.btf, candidate.id);
       if ('mismatch' in match) {
-        mismatch ??= match;
+        mismatch ??= { ...match, btf: candidate.btf };
         continue;
       }
       const found = targetOf(match.spec, relocation);
       if (agreed !== undefined) checkAgreement(agreed, found);
       agreed ??= found;
-      fitting.push(id);
+      fitting.push(candidate);
     }
     if (agreed !== undefined) {
       this.#candidates.set(relocation.typeId, fitting);
@@ -142,7 +159,7 @@ class Resolver {
     const reason =
       mismatch === undefined
         ? explainNoType(local.spec, this.target)
-        : explainMismatch(local.spec, this.target, mismatch.mismatch);
+        : explainMismatch(local.spec, mismatch.btf, mismatch.mismatch);
     const missing = missingValue(relocation.kind);
     if (missing === undefined) return decision('poisoned', local, { reason });
     return decision('resolved', local, { value: missing.value, reason });
@@ -152,25 +169,33 @@ class Resolver {
     const { loadBytes, loadTypeId } = target.found;
     const resizeUnsafe =
       loadBytes !== local.found.loadBytes &&
-      !mayResize(this.object.btf.resolve(local.found.loadTypeId), this.target.resolve(loadTypeId));
+      !mayResize(this.object.btf.resolve(local.found.loadTypeId), target.spec.btf.resolve(loadTypeId));
     return decision('resolved', local, { value: target.found.value, target, resizeUnsafe });
   }
 
-  #candidatesOf(typeId: number, name: string): readonly number[] {
+  #candidatesOf(typeId: number, name: string): readonly Candidate[] {
     const known = this.#candidates.get(typeId);
     if (known !== undefined) return known;
     const { kind } = this.object.btf.typeById(typeId);
-    const kinds = kind === 'enum' || kind === 'enum64' ? (['enum', 'enum64'] as const) : [kind];
-    const ids = kinds.flatMap((each) => this.target.idsByEssentialName(each, essentialName(name)));
-    if (ids.length > CANDIDATES_MAX)
+    const own = candidatesIn(this.target, kind, name);
+    // As in the loader: a module's types count only where the kernel itself has none of that name.
+    const base = this.target.base === undefined ? own : own.filter(({ id }) => id < this.target.firstId);
+    const ofKernel = base.length > 0 ? base : own;
+    const chosen =
+      ofKernel.length > 0
+        ? ofKernel
+        : this.modules.flatMap((module) => candidatesIn(module, kind, name).filter(({ id }) => id >= module.firstId));
+    if (chosen.length > CANDIDATES_MAX)
       throw new BtfError('BTF_LIMIT', `more than ${CANDIDATES_MAX} types are called ${name}`);
-    ids.sort((a, b) => a - b);
-    // A module's types count only where the kernel itself has none of that name.
-    const base = this.target.base === undefined ? ids : ids.filter((id) => id < this.target.firstId);
-    const chosen = base.length > 0 ? base : ids;
     this.#candidates.set(typeId, chosen);
     return chosen;
   }
+}
+
+function candidatesIn(btf: Btf, kind: BtfKind, name: string): Candidate[] {
+  const kinds = kind === 'enum' || kind === 'enum64' ? (['enum', 'enum64'] as const) : [kind];
+  const ids = kinds.flatMap((each) => btf.idsByEssentialName(each, essentialName(name)));
+  return ids.toSorted((a, b) => a - b).map((id) => ({ btf, id }));
 }
 
 function targetOf(spec: AccessSpec, { kind }: Relocation): RelocationTarget {
