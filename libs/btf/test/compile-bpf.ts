@@ -1,17 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const PREAMBLE = `
-typedef unsigned char __u8; typedef signed char __s8; typedef unsigned short __u16; typedef short __s16;
-typedef unsigned int __u32; typedef int __s32; typedef unsigned long long __u64; typedef long long __s64;
-#define SEC(name) __attribute__((section(name), used))
-#define __uint(name, val) int (*name)[val]
-#define __type(name, val) typeof(val) *name
-#define __array(name, val) typeof(val) *name[]
-#define KEEP(type) const type *const keep_##type __attribute__((section(".keep"), used)) = 0
-`;
+const here = dirname(fileURLToPath(import.meta.url));
+const PREAMBLE = readFileSync(join(here, 'preamble.h'), 'utf8');
 
 /** The lines of C in front of the source: line 1 of `source` is this one. */
 export const PREAMBLE_LINES = PREAMBLE.split('\n').length - 1;

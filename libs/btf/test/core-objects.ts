@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RELOCATION_KINDS } from '../src/core/relocation.js';
@@ -6,7 +7,8 @@ import { parseElf } from '../src/elf/elf.js';
 import { readObject } from '../src/object/object.js';
 import { compileBpf } from './compile-bpf.js';
 
-const SOURCE = join(dirname(fileURLToPath(import.meta.url)), 'every-relocation.bpf.c');
+const here = dirname(fileURLToPath(import.meta.url));
+const SOURCE = join(here, 'every-relocation.bpf.c');
 
 /** The object that has every kind of relocation. */
 export function everyRelocation(): Uint8Array {
@@ -14,7 +16,25 @@ export function everyRelocation(): Uint8Array {
   return askStrictly(bytes, 'raw_tp/matches');
 }
 
-/** Turns `type_exists` of one section into `type_matches`, which clang asks only from version 15 on. */
+const OBJECTS = join(here, 'objects');
+/** What other compilers made of the same source, by name; scripts/compile-objects.mjs keeps them. */
+export const KEPT_OBJECTS: readonly string[] = readdirSync(OBJECTS)
+  .filter((file) => file.endsWith('.o'))
+  .map((file) => file.slice(0, -'.o'.length));
+
+export function keptObject(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(join(OBJECTS, `${name}.o`)));
+}
+
+/** The SHA-256 of the source that a kept object was made of, and of that source as it is now. */
+export function keptSources(name: string): { readonly then: string; readonly now: string } {
+  const record = JSON.parse(readFileSync(join(OBJECTS, `${name}.json`), 'utf8')) as { sourceSha256: string };
+  const hash = createHash('sha256');
+  for (const file of ['preamble.h', 'every-relocation.bpf.c']) hash.update(readFileSync(join(here, file), 'utf8'));
+  return { then: record.sourceSha256, now: hash.digest('hex') };
+}
+
+/** Turns `type_exists` of one section into `type_matches`, which clang asks by itself from version 15 on. */
 function askStrictly(bytes: Uint8Array, section: string): Uint8Array {
   const patched = bytes.slice();
   const object = readObject(patched);
