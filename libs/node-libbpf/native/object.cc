@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -54,6 +55,13 @@ const char* SourceName(const struct bpf_object* object, const struct bpf_map* ma
     if (bpf_object__find_map_by_name(object, section) == map) return section;
   }
   return name;
+}
+
+// libbpf keeps the content of global data and struct_ops in memory whose size it works out again from the map's type and
+// sizes when it maps and unmaps it: other ones would make it write over, or unmap, what lies behind.
+bool HasContent(const struct bpf_map* map) {
+  size_t bytes = 0;
+  return bpf_map__initial_value(map, &bytes) != nullptr;
 }
 
 Napi::Value TypeName(Napi::Env env, const char* name, uint32_t number) {
@@ -160,6 +168,7 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
       entry["maxEntries"] = Napi::Number::New(env, bpf_map__max_entries(map));
       entry["flags"] = Napi::Number::New(env, bpf_map__map_flags(map));
       entry["autocreate"] = Napi::Boolean::New(env, bpf_map__autocreate(map));
+      entry["hasContent"] = Napi::Boolean::New(env, HasContent(map));
       entry["globalData"] = Napi::Boolean::New(env, bpf_map__is_internal(map));
       entry["btfKeyTypeId"] = Napi::Number::New(env, bpf_map__btf_key_type_id(map));
       entry["btfValueTypeId"] = Napi::Number::New(env, bpf_map__btf_value_type_id(map));
@@ -189,10 +198,10 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
     return Napi::Number::New(info.Env(), error);
   }
 
-  // setSizes(map, keyBytes, valueBytes) → 0 | -errno. Never of global data: libbpf would copy the new size from the old memory.
+  // setSizes(map, keyBytes, valueBytes) → 0 | -errno
   Napi::Value SetSizes(const Napi::CallbackInfo& info) {
     struct bpf_map* map = MapAt(info);
-    if (bpf_map__is_internal(map)) return Failure(info.Env(), EINVAL);
+    if (HasContent(map)) return Failure(info.Env(), EINVAL);
     int error = bpf_map__set_key_size(map, Uint32Argument(info, 1));
     if (error == 0) error = bpf_map__set_value_size(map, Uint32Argument(info, 2));
     return Napi::Number::New(info.Env(), error);
@@ -204,12 +213,14 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
 
   Napi::Value SetMaxEntries(const Napi::CallbackInfo& info) {
     struct bpf_map* map = MapAt(info);
+    if (HasContent(map)) return Failure(info.Env(), EINVAL);
     int error = bpf_map__set_max_entries(map, Uint32Argument(info, 1));
     return Napi::Number::New(info.Env(), error != 0 ? error : static_cast<double>(bpf_map__max_entries(map)));
   }
 
   Napi::Value SetMapType(const Napi::CallbackInfo& info) {
     struct bpf_map* map = MapAt(info);
+    if (HasContent(map)) return Failure(info.Env(), EINVAL);
     std::string wanted = StringArgument(info, 1);
     for (uint32_t type = 1; libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(type)) != nullptr; type++) {
       if (wanted != libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(type))) continue;
@@ -239,7 +250,16 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
 
   Napi::Value ReuseFd(const Napi::CallbackInfo& info) {
     struct bpf_map* map = MapAt(info);
-    return Napi::Number::New(info.Env(), bpf_map__reuse_fd(map, Int32Argument(info, 1)));
+    int32_t fd = Int32Argument(info, 1);
+    // libbpf takes over the sizes of what it is given.
+    struct bpf_map_info facts;
+    memset(&facts, 0, sizeof(facts));
+    uint32_t bytes = sizeof(facts);
+    if (bpf_obj_get_info_by_fd(fd, &facts, &bytes) != 0) return Failure(info.Env(), errno);
+    bool same = facts.type == bpf_map__type(map) && facts.value_size == bpf_map__value_size(map) &&
+                facts.max_entries == bpf_map__max_entries(map);
+    if (HasContent(map) && !same) return Failure(info.Env(), EINVAL);
+    return Napi::Number::New(info.Env(), bpf_map__reuse_fd(map, fd));
   }
 
   // load(logLevel, logBytesMax) → { error, log, logs }. With level 0 libbpf asks for a log only when a program is refused,

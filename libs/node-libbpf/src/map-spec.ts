@@ -38,7 +38,9 @@ export class MapSpec {
 
   /** Another type by its libbpf name, such as `perf_event_array` for a ring buffer below 5.8. */
   set type(value: string) {
-    requireText(`set type of map ${this.name}`, 'type', value);
+    const operation = `set type of map ${this.name}`;
+    this.#requireNoContent(operation);
+    requireText(operation, 'type', value);
     this.#change('type', (object) => object.setMapType(this.#index, value));
     this.#facts.type = value;
   }
@@ -51,10 +53,10 @@ export class MapSpec {
     return this.#facts.valueBytes;
   }
 
-  /** Other sizes than the source says, which its types then do not fit. Not for global data. */
+  /** Other sizes than the source says, which its types then do not fit. */
   setSizes(sizes: { keyBytes?: number; valueBytes?: number }): void {
     const operation = `set sizes of map ${this.name}`;
-    if (this.isGlobalData) throw argumentError(operation, 'global data have the size of their variables');
+    this.#requireNoContent(operation);
     const keyBytes = requireInteger(operation, 'keyBytes', sizes.keyBytes ?? this.keyBytes, 0, 0xffff_ffff);
     const valueBytes = requireInteger(operation, 'valueBytes', sizes.valueBytes ?? this.valueBytes, 0, 0xffff_ffff);
     this.#change('sizes', (object) => object.setSizes(this.#index, keyBytes, valueBytes));
@@ -67,7 +69,9 @@ export class MapSpec {
 
   /** Ring buffers are rounded up to a power of two of pages by libbpf; reading back says what it became. */
   set maxEntries(value: number) {
-    requireInteger(`set maxEntries of map ${this.name}`, 'maxEntries', value, 1, 0xffff_ffff);
+    const operation = `set maxEntries of map ${this.name}`;
+    this.#requireNoContent(operation);
+    requireInteger(operation, 'maxEntries', value, 1, 0xffff_ffff);
     this.#facts.maxEntries = this.#change('maxEntries', (object) => object.setMaxEntries(this.#index, value));
   }
 
@@ -136,6 +140,9 @@ export class MapSpec {
       const found = `a ${map.type} map with keys of ${map.keyBytes} and values of ${map.valueBytes} bytes`;
       throw argumentError(operation, `expected ${this.type}, ${this.keyBytes} and ${this.valueBytes}, not ${found}`);
     }
+    if (this.#facts.hasContent && map.maxEntries !== this.maxEntries) {
+      throw argumentError(operation, `expected ${this.maxEntries} entries, not ${map.maxEntries}`);
+    }
     this.#spec.change('BPF_MAP', operation, `map ${this.#index} descriptor`, (object) =>
       object.reuseFd(this.#index, map.fd),
     );
@@ -159,6 +166,11 @@ export class MapSpec {
         this.initialValue = bytes;
       },
     };
+  }
+
+  #requireNoContent(operation: string): void {
+    if (!this.#facts.hasContent) return;
+    throw argumentError(operation, 'the type and sizes of global data and struct_ops are those of their content');
   }
 
   #declaration(side: string, id: number): string | undefined {

@@ -107,6 +107,8 @@ export interface NativeMapFacts {
   autocreate: boolean;
   /** It is a section of variables, and not of `.maps`. */
   globalData: boolean;
+  /** Global data or struct_ops: libbpf has its content already, and its type and sizes are those of the content. */
+  hasContent: boolean;
   btfKeyTypeId: number;
   btfValueTypeId: number;
   pinPath?: string | undefined;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
 import { FixtureCompiler } from '../fixtures/compile.js';
-import { openObject, VerifierError } from './index.js';
+import { BpfMap, openObject, VerifierError } from './index.js';
 
 describeWithKernel('ObjectSpec and load', ['root'], () => {
   let compiler: FixtureCompiler;
@@ -155,7 +155,15 @@ describeWithKernel('ObjectSpec and load', ['root'], () => {
     expect(object.maps.map((map) => map.name)).not.toContain('a_queue');
     object.close();
     const data = openObject(ring);
-    expect(() => data.map('.bss').setSizes({ valueBytes: 64 })).toThrow('the size of their variables');
+    const bss = data.map('.bss');
+    // Each of these made libbpf unmap or map over memory that is not its own.
+    const refused = expect.objectContaining({ code: 'BPF_ARGUMENT', message: expect.stringContaining('global data') });
+    expect(() => bss.setSizes({ valueBytes: 64 })).toThrow(refused);
+    expect(() => (bss.maxEntries = 500_000)).toThrow(refused);
+    expect(() => (bss.type = 'hash')).toThrow(refused);
+    const many = BpfMap.create({ type: 'array', keyBytes: 4, valueBytes: 16, maxEntries: 500_000, flags: 1 << 10 });
+    expect(() => bss.reuse(many)).toThrow('expected 1 entries, not 500000');
+    many.close();
     data.close();
   });
 
