@@ -17,7 +17,8 @@
         "native/perf.cc",
         "native/system.cc",
         "native/introspect.cc",
-        "native/probe.cc"
+        "native/probe.cc",
+        "native/waker.cc"
       ],
       "include_dirs": ["<!(node native/link-inputs.mjs include)", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

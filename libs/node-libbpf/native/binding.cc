@@ -18,6 +18,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitSystem(env, exports);
   InitIntrospect(env, exports);
   InitProbe(env, exports);
+  InitWaker(env, exports);
   return exports;
 }
 

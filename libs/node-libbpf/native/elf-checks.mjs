@@ -26,7 +26,9 @@ export function inspectAddon(path) {
     machine: /Machine: +(.*)/.exec(text)?.[1] ?? '',
     needed: [...text.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, library]) => library),
     open: symbols
-      .filter(([, binding, name]) => binding === 'GLOBAL' && !name.includes('@') && !/^(napi_|node_api_)/.test(name))
+      .filter(
+        ([, binding, name]) => binding === 'GLOBAL' && !name.includes('@') && !/^(napi_|node_api_|uv_)/.test(name),
+      )
       .map(([, , name]) => name),
     glibc: (versions.at(-1) ?? [0, 0]).join('.'),
   };

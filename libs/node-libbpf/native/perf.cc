@@ -35,6 +35,8 @@ class NativePerf : public Napi::ObjectWrap<NativePerf> {
                            InstanceMethod<&NativePerf::Open>("open"),
                            InstanceMethod<&NativePerf::Drain>("drain"),
                            InstanceMethod<&NativePerf::Commit>("commit"),
+                           InstanceMethod<&NativePerf::HasFinished>("hasFinished"),
+                           InstanceMethod<&NativePerf::Descriptors>("descriptors"),
                            InstanceMethod<&NativePerf::Close>("close"),
                        });
   }
@@ -186,6 +188,23 @@ class NativePerf : public Napi::ObjectWrap<NativePerf> {
       if (committed_ == segment.end) drained_.pop_front();
     }
     return Napi::Number::New(info.Env(), 0);
+  }
+
+  // Whether any CPU has written what was not drained yet, be it the number of what it lost.
+  Napi::Value HasFinished(const Napi::CallbackInfo& info) {
+    RequireOpen(info.Env());
+    bool found = std::any_of(rings_.begin(), rings_.end(), [](const CpuRing& ring) {
+      return __atomic_load_n(&ring.page()->data_head, __ATOMIC_ACQUIRE) != ring.cursor;
+    });
+    return Napi::Boolean::New(info.Env(), found);
+  }
+
+  // descriptors() → those of the perf events, which stay this reader's
+  Napi::Value Descriptors(const Napi::CallbackInfo& info) {
+    RequireOpen(info.Env());
+    Napi::Array list = Napi::Array::New(info.Env(), rings_.size());
+    for (uint32_t i = 0; i < rings_.size(); i++) list[i] = Napi::Number::New(info.Env(), rings_[i].event.get());
+    return list;
   }
 
   void RequireOpen(Napi::Env env) const {

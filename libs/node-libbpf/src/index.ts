@@ -57,7 +57,8 @@ export type { StorageOwner } from './storage-map.js';
 export { UserRingWriter } from './user-ring.js';
 export { PerfReader } from './perf-reader.js';
 export { RingReader } from './ring-reader.js';
-export type { Drained, RecordReader } from './ring-reader.js';
+export type { Drained, ReaderOptions, RecordReader } from './ring-reader.js';
+export type { WaitOptions } from './wake-up.js';
 export {
   droppedHandles,
   enableStats,

@@ -22,6 +22,7 @@ export interface Native {
   ): NativeMap | number;
   NativeRing: new () => NativeRing;
   NativePerf: new () => NativePerf;
+  NativeWaker: new () => NativeWaker;
   NativeUserRing: new () => NativeUserRing;
   openPinned(path: string, kind: 'map'): NativeMap | number;
   openPinned(path: string, kind: 'program'): NativeProgram | number;
@@ -295,8 +296,10 @@ export interface NativeRing {
   dataBytes(): number;
   drain(target: Buffer, result: BigUint64Array): number;
   commit(position: bigint): number;
+  hasFinished(): boolean;
   consumerPosition(): bigint;
   producerPosition(): bigint;
+  drainPosition(): bigint;
 }
 
 export interface NativePerf {
@@ -304,6 +307,15 @@ export interface NativePerf {
   open(mapFd: number, dataBytesPerCpu: number): number;
   drain(target: Buffer, result: BigUint64Array): number;
   commit(position: bigint): number;
+  hasFinished(): boolean;
+  descriptors(): number[];
+}
+
+export interface NativeWaker {
+  close(): void;
+  open(descriptors: number[]): number;
+  arm(callback: () => void): number;
+  disarm(): void;
 }
 
 export interface NativeUserRing {

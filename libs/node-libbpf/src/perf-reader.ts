@@ -3,7 +3,9 @@ import { argumentError, attempt, closedError, LibbpfError } from './errors.js';
 import { BpfMap } from './map.js';
 import type { NativePerf } from './native.js';
 import { native } from './native.js';
-import type { Drained, RecordReader } from './ring-reader.js';
+import type { Drained, ReaderOptions, RecordReader } from './ring-reader.js';
+import { openWakeUp } from './ring-reader.js';
+import type { WaitOptions, WakeUp } from './wake-up.js';
 
 /**
  * Reads a BPF_MAP_TYPE_PERF_EVENT_ARRAY (bpf_perf_event_output), for kernels below 5.8, with the face of RingReader. What
@@ -15,11 +17,12 @@ export class PerfReader implements RecordReader {
   readonly name: string;
   readonly dataBytesPerCpu: number;
   #native: NativePerf | undefined;
+  readonly #wakeUp: WakeUp | undefined;
   #lost = 0n;
   readonly #result = new BigUint64Array(5);
 
   /** `dataBytesPerCpu`: pages times a power of two, of which every possible CPU takes that much. The map may be closed. */
-  constructor(map: BpfMap, options: { dataBytesPerCpu: number }) {
+  constructor(map: BpfMap, options: { dataBytesPerCpu: number } & ReaderOptions) {
     if (!(map instanceof BpfMap)) throw argumentError('open perf buffer', 'expected a BpfMap');
     const operation = `open perf buffer ${map.name}`;
     if (map.type !== 'perf_event_array') throw argumentError(operation, `a ${map.type} map is not a perf buffer`);
@@ -30,6 +33,7 @@ export class PerfReader implements RecordReader {
     this.#native = reader;
     this.name = map.name;
     this.dataBytesPerCpu = bytes;
+    if (options.wakeUps === true) this.#wakeUp = openWakeUp(operation, reader.descriptors(), reader);
   }
 
   get closed(): boolean {
@@ -66,8 +70,17 @@ export class PerfReader implements RecordReader {
     if (error < 0) throw new LibbpfError('BPF_RING', operation, -error);
   }
 
+  /** As RingReader.wait; what was drained need not be committed. */
+  async wait(options: WaitOptions = {}): Promise<boolean> {
+    const operation = `wait for perf buffer ${this.name}`;
+    this.#opened(operation);
+    if (this.#wakeUp === undefined) throw argumentError(operation, 'open the reader with { wakeUps: true }');
+    return this.#wakeUp.wait(options);
+  }
+
   /** Idempotent. */
   close(): void {
+    this.#wakeUp?.close();
     this.#native?.close();
     this.#native = undefined;
   }

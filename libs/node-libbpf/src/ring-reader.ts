@@ -3,6 +3,8 @@ import { argumentError, attempt, closedError, LibbpfError } from './errors.js';
 import { BpfMap } from './map.js';
 import type { NativeRing } from './native.js';
 import { native } from './native.js';
+import type { WaitOptions } from './wake-up.js';
+import { WakeUp } from './wake-up.js';
 
 export interface Drained {
   /** How much of the target was filled. */
@@ -20,7 +22,30 @@ export interface RecordReader {
   readonly closed: boolean;
   drain(target: Buffer): Drained;
   commit(position: bigint): void;
+  wait(options?: WaitOptions): Promise<boolean>;
   close(): void;
+}
+
+export interface ReaderOptions {
+  /**
+   * Makes wait() possible: an epoll set, which takes one descriptor and one more for each of the reader's. Without it a
+   * reader is drained from a timer, which costs programs nothing.
+   */
+  wakeUps?: boolean;
+}
+
+/** @internal Closes the reader when it cannot be had: half an open reader is none. */
+export function openWakeUp(
+  operation: string,
+  descriptors: readonly number[],
+  reader: { hasFinished(): boolean; close(): void },
+): WakeUp {
+  try {
+    return new WakeUp(operation, descriptors, () => reader.hasFinished());
+  } catch (error) {
+    reader.close();
+    throw error;
+  }
 }
 
 /**
@@ -32,11 +57,12 @@ export class RingReader implements RecordReader {
   readonly dataBytes: number;
   readonly name: string;
   #native: NativeRing | undefined;
+  readonly #wakeUp: WakeUp | undefined;
   // Reused, so that a call allocates nothing but its small result.
   readonly #result = new BigUint64Array(4);
 
   /** Starts at the last commit. The map may be closed afterwards. */
-  constructor(map: BpfMap) {
+  constructor(map: BpfMap, options: ReaderOptions = {}) {
     if (!(map instanceof BpfMap)) throw argumentError('open ring', 'expected a BpfMap');
     const operation = `open ring ${map.name}`;
     if (map.type !== 'ringbuf') throw argumentError(operation, `a ${map.type} map is not a ring buffer`);
@@ -46,6 +72,7 @@ export class RingReader implements RecordReader {
     this.#native = ring;
     this.name = map.name;
     this.dataBytes = ring.dataBytes();
+    if (options.wakeUps === true) this.#wakeUp = openWakeUp(operation, [fd], ring);
   }
 
   get closed(): boolean {
@@ -91,6 +118,22 @@ export class RingReader implements RecordReader {
     if (error < 0) throw new LibbpfError('BPF_RING', operation, -error);
   }
 
+  /**
+   * Waits until there is something to drain: true, or false when the time is over or the reader was closed. Needs
+   * `{ wakeUps: true }`. What was drained must be committed before (BPF_ARGUMENT): the kernel wakes a reader only for the record
+   * at which the commit stands, not for those behind it, and for none that its program submits with BPF_RB_NO_WAKEUP, so
+   * give a `timeoutMs` where programs do that. One wait at a time; it keeps the process alive.
+   */
+  async wait(options: WaitOptions = {}): Promise<boolean> {
+    const operation = `wait for ring ${this.name}`;
+    const ring = this.#opened(operation);
+    if (this.#wakeUp === undefined) throw argumentError(operation, 'open the reader with { wakeUps: true }');
+    if (ring.drainPosition() !== ring.consumerPosition()) {
+      throw argumentError(operation, 'commit what was drained: the kernel wakes no reader that lags behind');
+    }
+    return this.#wakeUp.wait(options);
+  }
+
   /** The last commit. */
   get consumerPosition(): bigint {
     return this.#opened('read position').consumerPosition();
@@ -103,6 +146,7 @@ export class RingReader implements RecordReader {
 
   /** Idempotent. Commits nothing. */
   close(): void {
+    this.#wakeUp?.close();
     this.#native?.close();
     this.#native = undefined;
   }
