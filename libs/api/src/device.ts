@@ -86,6 +86,8 @@ export const createdEnrolmentTokenSchema = enrolmentTokenSchema.extend({
   token: z.string(),
   /** The line to run on the device. */
   command: z.string(),
+  /** What a person should know about that line, where it does not simply work. */
+  note: z.string().optional(),
 });
 
 /** Agent → server, the one request a device makes before it has a certificate. */

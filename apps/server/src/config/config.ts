@@ -32,6 +32,8 @@ const environmentSchema = z.object({
   BPFLEET_TLS_NAMES: z.string().default(''),
   BPFLEET_PROBE_INCLUDE_DIR: z.string().optional(),
   BPFLEET_VERIFIER_MAIN: z.string().optional(),
+  /** Where `npm run package` puts the agent's packages. */
+  BPFLEET_PACKAGES_DIR: z.string().optional(),
   BPFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
 });
 
@@ -53,6 +55,10 @@ export interface ServerConfig {
   readonly probeIncludeDir: string;
   /** Entry of apps/verifier, run as a process in the prove jail. */
   readonly verifierMain: string;
+  /** What `npm run package` made, for devices to fetch. */
+  readonly packagesDir: string;
+  /** The script that a device runs to install the agent, with places to fill in. */
+  readonly installScript: string;
   readonly retentionDays: number;
 }
 
@@ -73,6 +79,8 @@ export abstract class Config implements ServerConfig {
   abstract readonly tlsNames: readonly string[];
   abstract readonly probeIncludeDir: string;
   abstract readonly verifierMain: string;
+  abstract readonly packagesDir: string;
+  abstract readonly installScript: string;
   abstract readonly retentionDays: number;
 }
 
@@ -105,6 +113,8 @@ export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: strin
     tlsNames: [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...splitNames(env.BPFLEET_TLS_NAMES)])],
     probeIncludeDir: env.BPFLEET_PROBE_INCLUDE_DIR ?? join(repositoryDir, 'libs/probes/include'),
     verifierMain: env.BPFLEET_VERIFIER_MAIN ?? join(repositoryDir, 'apps/verifier/dist/main.js'),
+    packagesDir: env.BPFLEET_PACKAGES_DIR ?? join(repositoryDir, 'packages'),
+    installScript: join(repositoryDir, 'deploy/agent/install.sh'),
     retentionDays: env.BPFLEET_RETENTION_DAYS,
   });
 }

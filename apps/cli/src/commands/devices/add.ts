@@ -30,6 +30,7 @@ export function addDevicesAdd(devices: Command, host: CommandHost): void {
         `Run this on the device, as root. It is shown once, and works for ${uses === 1 ? 'one device' : `${uses} devices`} until ${token.expiresAt}:`,
         '',
         `  ${safeText(token.command)}`,
+        ...(token.note === undefined ? [] : ['', safeText(token.note)]),
       ]);
     });
 }

@@ -42,7 +42,7 @@ const enrol = async (text: string, hostname = 'edge-1', request?: string) =>
 describe('enrolment', () => {
   it('turns a token and a request into a certificate, an identity of the server’s choosing, and the root the token names', async () => {
     const created = await token({ labels: { site: 'oslo' } });
-    expect(created.command).toContain(`--token ${created.token}`);
+    expect(created.command).toContain(` ${created.token}`);
     const answer = await enrol(created.token, 'edge\u0000-1\nroot: gone');
     expect(answer.device).toMatch(/^d[a-z0-9]{16}$/);
     const certificate = new x509.X509Certificate(answer.certificate);

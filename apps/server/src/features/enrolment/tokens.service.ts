@@ -3,12 +3,12 @@ import { Injectable } from '@nestjs/common';
 import type { EnrolmentTokenView } from '@bpfleet/api';
 import { digestOf, mintEnrolmentToken, parseEnrolmentToken, type EnrolmentToken } from '@bpfleet/trust';
 import type pg from 'pg';
-import { Config } from '../../config/config.js';
 import type { BodyOf, ResponseOf } from '../../http/route.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError, notFound } from '../../platform/errors.js';
 import { ServerKeys } from '../../platform/keys/server-keys.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { InstallCommand } from '../agent-packages/index.js';
 import { cleanLabels, cleanText } from '../devices/index.js';
 
 interface TokenRow {
@@ -20,8 +20,6 @@ interface TokenRow {
   labels: unknown;
 }
 
-/** Where the packaged agent's unit keeps its state. */
-const AGENT_STATE_DIR = '/var/lib/bpfleet-agent';
 const MAKE_ANOTHER = 'ask for a new one on the page of devices, or with `bpfleet devices add`';
 const NO_SECRET = digestOf(Buffer.from('no such token'));
 
@@ -32,7 +30,7 @@ export class EnrolmentTokens {
     private readonly prisma: PrismaService,
     private readonly keys: ServerKeys,
     private readonly clock: Clock,
-    private readonly config: Config,
+    private readonly install: InstallCommand,
   ) {}
 
   async create(actor: string, body: BodyOf<'createEnrolmentToken'>): Promise<ResponseOf<'createEnrolmentToken'>> {
@@ -51,8 +49,7 @@ export class EnrolmentTokens {
         expiresAt: new Date(now.getTime() + body.expiresInMinutes * 60_000),
       },
     });
-    const command = `bpfleet-agent enrol --server ${this.config.publicUrl} --token ${minted.text} --state ${AGENT_STATE_DIR}`;
-    return { ...tokenView(row), token: minted.text, command };
+    return { ...tokenView(row), token: minted.text, ...(await this.install.forToken(minted.text)) };
   }
 
   async list(): Promise<EnrolmentTokenView[]> {

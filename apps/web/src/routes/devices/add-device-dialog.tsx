@@ -40,7 +40,7 @@ function AddDeviceForm({ onClose }: { onClose: () => void }) {
   });
 
   if (create.data) {
-    const { command, expiresAt, usesLeft } = create.data;
+    const { command, note, expiresAt, usesLeft } = create.data;
     return (
       <Stack gap="sm">
         <Text size="sm">Run this on the device, as root:</Text>
@@ -52,6 +52,11 @@ function AddDeviceForm({ onClose }: { onClose: () => void }) {
             <CopyIcon text={command} label="Copy the command" />
           </div>
         </div>
+        {note !== undefined && (
+          <Text size="sm" data-testid="enrol-note">
+            {note}
+          </Text>
+        )}
         <Alert color="yellow">
           This is shown once. The token in it enrols {usesLeft === 1 ? 'one device' : `${usesLeft} devices`} until{' '}
           {formatTime(expiresAt)}; it also tells the device which server to trust.
