@@ -14,16 +14,26 @@ export interface StartedProcess {
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** Starts `node <script> <args>` and resolves once it says that it is ready; rejects with the end of its log when it does not. */
-export async function startNode(
+/** `node <script> <args>`, as `startProgram`. */
+export function startNode(
   name: string,
   script: string,
   args: readonly string[],
   environment: Record<string, string>,
   logFile: string,
 ): Promise<StartedProcess> {
+  return startProgram(name, [process.execPath, script, ...args], environment, logFile);
+}
+
+/** Starts a program and resolves once it says that it is ready; rejects with the end of its log when it does not. */
+export async function startProgram(
+  name: string,
+  [program, ...args]: readonly [string, ...string[]],
+  environment: Record<string, string>,
+  logFile: string,
+): Promise<StartedProcess> {
   mkdirSync(dirname(logFile), { recursive: true });
-  const child = spawnGuarded(process.execPath, [script, ...args], {
+  const child = spawnGuarded(program, args, {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

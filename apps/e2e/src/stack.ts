@@ -24,6 +24,8 @@ export interface ForeignBroker {
 export interface StackOptions {
   /** Default: the embedded broker, as a process of its own. Called once the server's authority is there. */
   readonly foreignBroker?: (dataDir: string) => Promise<ForeignBroker>;
+  /** Further settings of the server. */
+  readonly environment?: Record<string, string>;
 }
 
 /**
@@ -82,6 +84,8 @@ export class Stack {
       BPFLEET_MQTT_URL: mqttUrl,
       BPFLEET_ADMIN_PASSWORD: Stack.password,
       BPFLEET_WEB_DIR: join(repositoryDir, 'apps/web/dist'),
+      BPFLEET_PUBLIC_URL: this.url,
+      ...options.environment,
     };
     if (options.foreignBroker) {
       const broker = await options.foreignBroker(join(this.dir, 'server'));

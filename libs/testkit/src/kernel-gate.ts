@@ -18,6 +18,7 @@ export type Capability =
   | 'net_admin'
   | 'netns'
   | 'cgroup2'
+  | 'overlayfs'
   | 'clang'
   | 'bpftool'
   | 'pahole'
@@ -96,6 +97,7 @@ const CHECKS: Record<Capability, () => boolean> = {
   net_admin: () => hasPrivilege(CAP_NET_ADMIN),
   netns: () => hasPrivilege(CAP_SYS_ADMIN) && existsSync('/proc/self/ns/net') && which('ip') !== undefined,
   cgroup2: () => isMounted('cgroup2') && hasPrivilege(CAP_SYS_ADMIN),
+  overlayfs: () => canUseFilesystem('overlay'),
   clang: () => which('clang') !== undefined,
   bpftool: () => which('bpftool') !== undefined,
   pahole: () => which('pahole') !== undefined,
