@@ -15,6 +15,8 @@ export const requirements = [
   // What unpacks and mends the sources of the libbpf that is linked into node-libbpf.
   { package: 'bzip2', program: 'bzip2' },
   { package: 'patch', program: 'patch' },
+  // What links for the processors of devices.
+  { package: 'lld', program: 'ld.lld' },
   { package: 'bpftool', program: 'bpftool' },
   { package: 'g++', program: 'g++' },
   { package: 'make', program: 'make' },

@@ -2,6 +2,7 @@
 // there, so that a build needs no network; node-gyp fetches them only where a distribution packages them apart.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { requireSoundAddon } from './elf-checks.mjs';
 import { linkInputs } from './link-inputs.mjs';
@@ -12,14 +13,32 @@ const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedi
 try {
   // Before gyp asks for them, which would bury what went wrong.
   await linkInputs();
-  const { error, status } = spawnSync('node-gyp', ['configure', 'build', '--loglevel=warn', ...headers], {
+  const { status } = spawnSync(process.execPath, [nodeGyp(), 'configure', 'build', '--loglevel=warn', ...headers], {
     cwd: packageFolder,
     stdio: 'inherit',
   });
-  if (error !== undefined) throw new Error(`cannot run node-gyp (${error.message}); start this with "npm run build"`);
   if (status !== 0) throw new Error('the build failed; see above');
   requireSoundAddon(join(packageFolder, 'build/Release/bpf.node'));
 } catch (error) {
   console.error(`node-libbpf: ${error.message}`);
   process.exit(1);
+}
+
+/** Installed beside this package, or the one that npm has for itself. */
+function nodeGyp() {
+  const require = createRequire(join(packageFolder, 'package.json'));
+  const places = [
+    () => require.resolve('node-gyp/bin/node-gyp.js'),
+    () => join(prefix, 'lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js'),
+    () => join(prefix, 'share/nodejs/npm/node_modules/node-gyp/bin/node-gyp.js'),
+  ];
+  for (const place of places) {
+    try {
+      const path = place();
+      if (existsSync(path)) return path;
+    } catch {
+      // Not a dependency here: the next place.
+    }
+  }
+  throw new Error('no node-gyp: npm install node-gyp beside this package');
 }

@@ -1,6 +1,6 @@
 // Debian packages and sources of any suite and architecture, through apt, without touching the host's own apt: each use has a
 // state folder, and what it brings is compared with a digest that stands in this repository.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -15,6 +15,11 @@ import {
 import { basename, join } from 'node:path';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/** Whether this is a machine of the Debian family. */
+export function hasApt() {
+  return spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0;
+}
 
 /** Where this machine's apt gets Debian from; DEBIAN_MIRROR overrides it. Suites other than its own lie on the same mirror. */
 export function debianMirror() {

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fetchPinned } from './debian-apt.mjs';
+import { fetchPinned, hasApt } from './debian-apt.mjs';
 
 export const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
 const repositoryFolder = join(packageFolder, '../..');
@@ -45,7 +45,7 @@ const into = join(cacheFolder, 'sources');
 
 /** Whether the sources are in the cache, or apt is there to fetch them. */
 export function sourcesAreWithinReach() {
-  return existsSync('/usr/bin/apt-get') || [LIBBPF, ELFUTILS, ZLIB].every(({ file }) => existsSync(join(into, file)));
+  return hasApt() || [LIBBPF, ELFUTILS, ZLIB].every(({ file }) => existsSync(join(into, file)));
 }
 
 /**

@@ -56,7 +56,9 @@ export async function staticLibraries(toolchain, libbpf = LIBBPF) {
 /** A short name for everything that the archives depend on. */
 function fingerprint({ cc: [compiler, ...rest], flags = [] }, libbpf, patches) {
   const version = execFileSync(compiler, ['--version'], { encoding: 'utf8' });
-  const hash = createHash('sha256').update(JSON.stringify([libbpf, ELFUTILS, ZLIB, version, rest, flags, FLAGS]));
+  // Where the cache lies does not matter: it may be carried from one checkout to another.
+  const chosen = [...rest, ...flags].map((flag) => flag.replace(cacheFolder, ''));
+  const hash = createHash('sha256').update(JSON.stringify([libbpf, ELFUTILS, ZLIB, version, chosen, FLAGS]));
   for (const file of ['static-libraries.mjs', 'elfutils/config.h', ...patches]) {
     hash.update(readFileSync(join(nativeFolder, file)));
   }
@@ -82,7 +84,9 @@ async function buildInto(folder, toolchain, libbpf, patches) {
     }
     const out = join(work, 'out');
     installHeaders({ bpf, elfutils, zlib }, join(out, 'include'));
-    await compileAll(units({ bpf, elfutils, zlib }, join(out, 'include')), out, toolchain);
+    // Assertions hold file names: without this the folder's random name would be in the archives.
+    const flags = [...(toolchain.flags ?? []), `-ffile-prefix-map=${work}/=`];
+    await compileAll(units({ bpf, elfutils, zlib }, join(out, 'include')), out, { ...toolchain, flags });
     if (!existsSync(folder)) renameSync(out, folder);
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -140,7 +144,7 @@ async function compileAll(archives, out, toolchain) {
   const jobs = archives.flatMap(({ archive, sources, flags }) =>
     sources.map((source) => {
       const object = join(out, `${archive}.objects`, `${basename(source, '.c')}.o`);
-      return [...chosen, ...FLAGS, ...(toolchain.flags ?? []), ...LARGE_FILES, ...flags, '-c', source, '-o', object];
+      return [...chosen, ...FLAGS, ...toolchain.flags, ...LARGE_FILES, ...flags, '-c', source, '-o', object];
     }),
   );
   for (const { archive } of archives) mkdirSync(join(out, `${archive}.objects`), { recursive: true });

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { loadAddon } from './load-addon.js';
 import type { NativeTestRun, TestRunResult } from './test-run.js';
 
 /** The addon's face. Where a result can be a number, a negative one is -errno. Nothing here is exported from the package. */
@@ -324,15 +323,4 @@ export interface NativeUserRing {
   write(record: Buffer): number;
 }
 
-function load(): Native {
-  // Beside the file where a bundler has put everything into one; else the same distance from src/ and from dist/.
-  const bundled = fileURLToPath(new URL('./bpf.node', import.meta.url));
-  const built = fileURLToPath(new URL('../build/Release/bpf.node', import.meta.url));
-  const path = existsSync(bundled) ? bundled : built;
-  if (!existsSync(path)) {
-    throw new Error(`node-libbpf: ${path} is not built; run "npm run build -w libs/node-libbpf"`);
-  }
-  return createRequire(import.meta.url)(path) as Native;
-}
-
-export const native: Native = load();
+export const native = loadAddon(fileURLToPath(new URL('.', import.meta.url))) as Native;

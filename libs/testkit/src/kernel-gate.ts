@@ -20,6 +20,8 @@ export type Capability =
   | 'cgroup2'
   | 'overlayfs'
   | 'clang'
+  | 'lld'
+  | 'qemu-user'
   | 'bpftool'
   | 'pahole'
   | 'libbpf_source'
@@ -99,6 +101,9 @@ const CHECKS: Record<Capability, () => boolean> = {
   cgroup2: () => isMounted('cgroup2') && hasPrivilege(CAP_SYS_ADMIN),
   overlayfs: () => canUseFilesystem('overlay'),
   clang: () => which('clang') !== undefined,
+  lld: () => which('ld.lld') !== undefined && which('llvm-ar') !== undefined,
+  // One of its programs stands for all: they come in one package.
+  'qemu-user': () => which('qemu-aarch64') !== undefined,
   bpftool: () => which('bpftool') !== undefined,
   pahole: () => which('pahole') !== undefined,
   // What libs/btf/scripts/fetch-libbpf.mjs builds: newer than the product's, to compare with. libz.a comes last.
