@@ -45,7 +45,14 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^(libs|apps)/',
-        pathNot: ['\\.test\\.ts$', '^libs/testkit/', '^apps/e2e/', '/testing/', '^apps/server/test/', '^libs/btf/test/'],
+        pathNot: [
+          '\\.test\\.ts$',
+          '^libs/testkit/',
+          '^apps/e2e/',
+          '/testing/',
+          '^apps/server/test/',
+          '^libs/btf/test/',
+        ],
       },
       to: { path: '^libs/testkit/' },
     },
