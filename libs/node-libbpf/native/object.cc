@@ -220,10 +220,12 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
 
   Napi::Value SetMapType(const Napi::CallbackInfo& info) {
     struct bpf_map* map = MapAt(info);
-    if (HasContent(map)) return Failure(info.Env(), EINVAL);
     std::string wanted = StringArgument(info, 1);
+    if (HasContent(map) || bpf_map__type(map) == BPF_MAP_TYPE_ARENA) return Failure(info.Env(), EINVAL);
     for (uint32_t type = 1; libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(type)) != nullptr; type++) {
       if (wanted != libbpf_bpf_map_type_str(static_cast<enum bpf_map_type>(type))) continue;
+      // libbpf would look for what it makes of these when it opens an object.
+      if (type == BPF_MAP_TYPE_STRUCT_OPS || type == BPF_MAP_TYPE_ARENA) break;
       return Napi::Number::New(info.Env(), bpf_map__set_type(map, static_cast<enum bpf_map_type>(type)));
     }
     return Failure(info.Env(), EINVAL);
@@ -269,14 +271,16 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
     OpenObject& opened = Opened(env);
     uint32_t level = Uint32Argument(info, 0);
     uint32_t logBytesMax = Uint32Argument(info, 1);
-    size_t bytes = level == 0 ? kRefusalLogBytes : level == kLogLevelStats ? kStatsLogBytes : logBytesMax;
-    std::vector<std::unique_ptr<LogBuffer>> logs;
-    logs.push_back(std::make_unique<LogBuffer>(bytes));
-    for (struct bpf_program* program : opened.programs) {
-      if (!bpf_program__autoload(program)) continue;
-      if (level != 0) logs.push_back(std::make_unique<LogBuffer>(bytes));
-      if (logs.back()->text() == nullptr) continue;
-      bpf_program__set_log_buf(program, logs.back()->text(), logs.back()->bytes());
+    size_t bytes = level == kLogLevelStats ? kStatsLogBytes : logBytesMax;
+    LogBuffer refusal(level == 0 ? kRefusalLogBytes : 0);
+    // By program, not by autoload: bpf_object__load turns the autoload of struct_ops programs on and off by their maps.
+    std::vector<std::unique_ptr<LogBuffer>> logs(opened.programs.size());
+    for (size_t i = 0; i < opened.programs.size(); i++) {
+      struct bpf_program* program = opened.programs[i];
+      if (level != 0) logs[i] = std::make_unique<LogBuffer>(bytes);
+      LogBuffer& log = level == 0 ? refusal : *logs[i];
+      if (log.text() == nullptr) continue;
+      bpf_program__set_log_buf(program, log.text(), log.bytes());
       bpf_program__set_log_level(program, level);
     }
     int error = bpf_object__load(opened.object);
@@ -285,12 +289,11 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
 
     Napi::Object result = Napi::Object::New(env);
     result["error"] = Napi::Number::New(env, error);
-    result["log"] = Napi::String::New(env, logs.front()->Tail(logBytesMax));
+    result["log"] = Napi::String::New(env, refusal.Tail(logBytesMax));
     Napi::Object byName = Napi::Object::New(env);
-    size_t next = 1;
-    for (struct bpf_program* program : opened.programs) {
-      if (level == 0 || !bpf_program__autoload(program)) continue;
-      byName[bpf_program__name(program)] = Napi::String::New(env, logs[next++]->Tail(logBytesMax));
+    for (size_t i = 0; level != 0 && i < opened.programs.size(); i++) {
+      if (!bpf_program__autoload(opened.programs[i])) continue;
+      byName[bpf_program__name(opened.programs[i])] = Napi::String::New(env, logs[i]->Tail(logBytesMax));
     }
     result["logs"] = byName;
     return result;

@@ -42,7 +42,7 @@ export class BpfObject {
     this.#types = new ObjectTypes(() => this.#opened('read the types of the object'));
     const facts = native.programs();
     this.programs = programs.flatMap((spec, index) => {
-      if (!spec.autoload) return [];
+      if (facts[index]?.autoload !== true) return [];
       const handle = succeed('BPF_LOAD', `open program ${spec.name}`, () => native.openProgram(index));
       return new Program(handle, {
         name: spec.name,
