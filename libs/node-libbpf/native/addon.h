@@ -95,6 +95,17 @@ inline TypedView ViewArgument(Napi::Env env, napi_value value, napi_typedarray_t
   return view;
 }
 
+// A descriptor for the constructor of a handle that shall own it. An external, because only native code makes those: no caller
+// can have a handle own, and close, a descriptor of somebody else. One that no handle took is closed here.
+inline UniqueFd FdArgument(const Napi::CallbackInfo& info) {
+  if (!info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "handles are made by the library");
+  return std::move(*info[0].As<Napi::External<UniqueFd>>().Data());
+}
+
+inline Napi::Value NewOwner(Napi::Env env, const Napi::FunctionReference& type, UniqueFd fd) {
+  return type.New({Napi::External<UniqueFd>::New(env, &fd)});
+}
+
 inline Napi::Value Failure(Napi::Env env, int error) { return Napi::Number::New(env, error < 0 ? error : -error); }
 
 inline Napi::Value BigIntValue(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }

@@ -13,6 +13,8 @@
 
 namespace {
 
+constexpr int kIteratorRetriesMax = 1000;
+
 // bpf_link__destroy disables the perf event behind a tracepoint, kprobe or uprobe link even when the link is pinned and
 // shall live on. libbpf keeps that descriptor to itself, so the one ioctl is held back instead (see __wrap_ioctl).
 thread_local bool leavePerfEventEnabled = false;
@@ -117,9 +119,11 @@ class NativeLink : public Napi::ObjectWrap<NativeLink> {
     UniqueFd fd(bpf_iter_create(Fd()));
     if (!fd.open()) return Failure(env, errno);
     size_t filled = 0;
+    int again = 0;
     while (filled < text.size()) {
       ssize_t got = read(fd.get(), text.data() + filled, text.size() - filled);
-      if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      // EAGAIN: the program asked for the same object once more, which it may do forever.
+      if (got < 0 && (errno == EINTR || errno == EAGAIN) && again++ < kIteratorRetriesMax) continue;
       if (got < 0) return Failure(env, errno);
       if (got == 0) break;
       filled += static_cast<size_t>(got);

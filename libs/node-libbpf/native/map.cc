@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kEnotsupp = 524;  // the kernel's own "not supported", which errno.h does not name
 constexpr uint32_t kBatchEntries = 4096;
+constexpr uint64_t kMappedBytesMax = uint64_t{1} << 30;
 
 bool IsPerCpu(uint32_t type) {
   return type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_ARRAY ||
@@ -44,7 +45,7 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
 
   // Sizes come from the kernel, not from the caller: they bound what the kernel reads and writes through our pointers.
   explicit NativeMap(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<NativeMap>(info), fd_(Int32Argument(info, 0)), dropped_(AddonOf(info.Env()).dropped) {
+      : Napi::ObjectWrap<NativeMap>(info), fd_(FdArgument(info)), dropped_(AddonOf(info.Env()).dropped) {
     memset(&facts_, 0, sizeof(facts_));
     uint32_t bytes = sizeof(facts_);
     if (bpf_obj_get_info_by_fd(fd_.get(), &facts_, &bytes) != 0) {
@@ -334,7 +335,10 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
     Napi::Env env = info.Env();
     if (facts_.type != BPF_MAP_TYPE_ARRAY || (facts_.map_flags & BPF_F_MMAPABLE) == 0) return Failure(env, EINVAL);
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t bytes = (static_cast<size_t>(facts_.value_size) + 7) / 8 * 8 * facts_.max_entries;
+    const uint64_t whole = (uint64_t{facts_.value_size} + 7) / 8 * 8 * facts_.max_entries;
+    // Node refuses a larger Buffer only after the finalizer has run, and node-addon-api would free its data again.
+    if (whole > kMappedBytesMax) return Failure(env, EFBIG);
+    const auto bytes = static_cast<size_t>(whole);
     const size_t mapped = (bytes + page - 1) / page * page;
     void* data = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
     if (data == MAP_FAILED) return Failure(env, errno);
@@ -380,7 +384,7 @@ class NativeMap : public Napi::ObjectWrap<NativeMap> {
 
 }  // namespace
 
-Napi::Value NewMap(Napi::Env env, UniqueFd fd) { return AddonOf(env).map.New({Napi::Number::New(env, fd.release())}); }
+Napi::Value NewMap(Napi::Env env, UniqueFd fd) { return NewOwner(env, AddonOf(env).map, std::move(fd)); }
 
 void InitMap(Napi::Env env, Napi::Object exports) {
   AddonOf(env).map = Napi::Persistent(NativeMap::Define(env));

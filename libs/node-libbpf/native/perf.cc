@@ -65,7 +65,9 @@ class NativePerf : public Napi::ObjectWrap<NativePerf> {
     if (facts.type != BPF_MAP_TYPE_PERF_EVENT_ARRAY) return Failure(env, EINVAL);
     map_ = UniqueFd(fcntl(map, F_DUPFD_CLOEXEC, 3));
     if (!map_.open()) return Failure(env, errno);
-    int cpus = std::min(libbpf_num_possible_cpus(), static_cast<int>(facts.max_entries));
+    int possible = libbpf_num_possible_cpus();
+    if (possible < 0) return Failure(env, possible);
+    int cpus = static_cast<int>(std::min(static_cast<uint32_t>(possible), facts.max_entries));
     for (int cpu = 0; cpu < cpus; cpu++) {
       int error = OpenCpu(map, cpu);
       // A CPU that is offline has no events; it gets none later either.
@@ -75,7 +77,7 @@ class NativePerf : public Napi::ObjectWrap<NativePerf> {
         return Failure(env, error);
       }
     }
-    return Napi::Number::New(env, 0);
+    return rings_.empty() ? Failure(env, ENODEV) : Napi::Number::New(env, 0);
   }
 
   int OpenCpu(int map, int cpu) {

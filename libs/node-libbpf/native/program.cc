@@ -35,7 +35,7 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
   }
 
   explicit NativeProgram(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<NativeProgram>(info), fd_(Int32Argument(info, 0)), dropped_(AddonOf(info.Env()).dropped) {}
+      : Napi::ObjectWrap<NativeProgram>(info), fd_(FdArgument(info)), dropped_(AddonOf(info.Env()).dropped) {}
 
   ~NativeProgram() override {
     if (fd_.open()) dropped_->fetch_add(1);
@@ -183,7 +183,7 @@ class NativeProgram : public Napi::ObjectWrap<NativeProgram> {
 }  // namespace
 
 Napi::Value NewProgram(Napi::Env env, UniqueFd fd) {
-  return AddonOf(env).program.New({Napi::Number::New(env, fd.release())});
+  return NewOwner(env, AddonOf(env).program, std::move(fd));
 }
 
 void InitProgram(Napi::Env env, Napi::Object) { AddonOf(env).program = Napi::Persistent(NativeProgram::Define(env)); }

@@ -58,6 +58,8 @@ class NativeRing : public Napi::ObjectWrap<NativeRing> {
     if (bpf_obj_get_info_by_fd(fd, &facts, &bytes) != 0) return Failure(env, errno);
     if (facts.type != BPF_MAP_TYPE_RINGBUF) return Failure(env, EINVAL);
     pageBytes_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    // Mapped twice in a row, which a 32-bit process has no room for: its size_t would wrap to a mapping of one page.
+    if (facts.max_entries > SIZE_MAX / 4) return Failure(env, EFBIG);
     producerBytes_ = pageBytes_ + 2 * size_t{facts.max_entries};
     void* consumer = mmap(nullptr, pageBytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (consumer == MAP_FAILED) return Failure(env, errno);

@@ -26,7 +26,7 @@ class NativeHandle : public Napi::ObjectWrap<NativeHandle> {
   }
 
   explicit NativeHandle(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<NativeHandle>(info), fd_(Int32Argument(info, 0)), dropped_(AddonOf(info.Env()).dropped) {}
+      : Napi::ObjectWrap<NativeHandle>(info), fd_(FdArgument(info)), dropped_(AddonOf(info.Env()).dropped) {}
 
   ~NativeHandle() override {
     if (fd_.open()) dropped_->fetch_add(1);
@@ -98,7 +98,7 @@ Napi::Value LibbpfVersion(const Napi::CallbackInfo& info) {
 
 Napi::Value ErrorText(const Napi::CallbackInfo& info) {
   char text[256];
-  libbpf_strerror(-Int32Argument(info, 0), text, sizeof(text));
+  libbpf_strerror(static_cast<int>(-int64_t{Int32Argument(info, 0)}), text, sizeof(text));
   return Napi::String::New(info.Env(), text);
 }
 
@@ -118,7 +118,7 @@ Napi::Value DroppedHandles(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Value NewHandle(Napi::Env env, UniqueFd fd) {
-  return AddonOf(env).handle.New({Napi::Number::New(env, fd.release())});
+  return NewOwner(env, AddonOf(env).handle, std::move(fd));
 }
 
 void InitSystem(Napi::Env env, Napi::Object exports) {
