@@ -32,6 +32,8 @@ export type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from './elf/elf.js
 export { readElfTable } from './elf/section-table.js';
 export type { ElfSectionPlace, ElfTable, ReadAt } from './elf/section-table.js';
 export { variablesOf } from './object/globals.js';
+export { parseBtfExt } from './object/btf-ext.js';
+export type { BtfExt, FunctionInfo, LineInfo } from './object/btf-ext.js';
 export { readObject } from './object/object.js';
 export type { BpfObjectFile, DataSection, GlobalVariable, MapDefinition, ProgramDefinition } from './object/types.js';
 export type { LineTable, SourceLine } from './object/line-table.js';

@@ -10,6 +10,7 @@ import { globalsOf } from './global.js';
 import { MapSpec } from './map-spec.js';
 import type { NativeObject } from './native.js';
 import { native } from './native.js';
+import { checkCustomBtf, checkObject } from './object-check.js';
 import { OpenedSpec } from './opened-spec.js';
 import { ProgramSpec } from './program-spec.js';
 
@@ -91,6 +92,7 @@ export class ObjectSpec {
   set btfCustomPath(value: string | undefined) {
     const operation = 'set btfCustomPath';
     if (value !== undefined) requireText(operation, 'btfCustomPath', value);
+    if (value !== undefined) checkCustomBtf(value);
     this.#spec.reopen(operation, () => this.#opening.open(value));
     this.#btfCustomPath = value;
   }
@@ -135,9 +137,6 @@ export class ObjectSpec {
   }
 }
 
-const elfHeaderBytes = 64;
-const machineBpf = 247;
-
 function readObject(source: string | Buffer): Buffer {
   // The caller may use its Buffer again.
   if (Buffer.isBuffer(source)) return Buffer.from(source);
@@ -150,20 +149,10 @@ function readObject(source: string | Buffer): Buffer {
   }
 }
 
-/** Says in words what libbpf says with LIBBPF_FORMAT. */
-function requireBpfElf(bytes: Buffer): void {
-  const refuse = (detail: string): never => {
-    throw new LibbpfError('BPF_OPEN', 'open object', 0, detail);
-  };
-  if (bytes.length < elfHeaderBytes || bytes.readUInt32BE(0) !== 0x7f454c46) refuse('not an ELF file');
-  const littleEndian = bytes[5] === 1;
-  const machine = littleEndian ? bytes.readUInt16LE(18) : bytes.readUInt16BE(18);
-  if (bytes[4] !== 2 || machine !== machineBpf) refuse(`an ELF file, but not for BPF (machine ${machine})`);
-}
-
 /**
  * Opens a BPF object, from a file or from bytes (copied). Nothing reaches the kernel yet.
- * Throws BPF_OPEN when it is not a BPF object that libbpf can parse.
+ * Throws BPF_OPEN when it is not a BPF object that libbpf can parse, or when it is malformed in a way that libbpf trusts it
+ * not to be.
  */
 export function openObject(source: string | Buffer, options: OpenOptions = {}): ObjectSpec {
   const operation = 'open object';
@@ -177,7 +166,8 @@ export function openObject(source: string | Buffer, options: OpenOptions = {}): 
     throw argumentError(operation, 'verifierLogLevel must be 0, 1, 2 or 4');
   }
   const bytes = readObject(source);
-  requireBpfElf(bytes);
+  checkObject(bytes);
+  if (options.btfCustomPath !== undefined) checkCustomBtf(options.btfCustomPath);
   const name = options.name ?? (typeof source === 'string' ? nameFromPath(source) : 'object');
   const open = (btfCustomPath: string | undefined) => native.openObject(bytes, name, btfCustomPath);
   return new ObjectSpec(

@@ -1,4 +1,5 @@
 import { BtfError } from '../error.js';
+import { endlessChain } from './endless.js';
 import type { HeaderOptions } from './print-header.js';
 import { printHeader } from './print-header.js';
 import { printDeclaration, printType } from './print.js';
@@ -100,6 +101,14 @@ export class Btf {
       }
     }
     throw new BtfError('BTF_LAYOUT', `type ${id} is a chain of more than ${RESOLVE_STEPS_MAX} names and qualifiers`);
+  }
+
+  /**
+   * An id of this blob on which {@link resolve} throws, because names and qualifiers that follow each other come to no end;
+   * undefined where there is none. A reader that does not count its steps hangs there.
+   */
+  get endlessChain(): number | undefined {
+    return endlessChain(this.#raw, RESOLVE_STEPS_MAX);
   }
 
   /**
