@@ -21,8 +21,6 @@
         "native/waker.cc"
       ],
       "include_dirs": ["<!(node native/link-inputs.mjs include)", "<!(node -p \"require('node-addon-api').include_dir\")"],
-      # ALL: a std::bad_alloc becomes an error in JavaScript. SWALLOW: a worker that is being terminated takes no error any more,
-      # and the exception that says so would end the whole process.
       "defines": [
         "NAPI_VERSION=8",
         "NODE_ADDON_API_CPP_EXCEPTIONS",

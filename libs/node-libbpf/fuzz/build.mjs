@@ -43,10 +43,9 @@ export function missingForFuzz() {
 const isNewer = (input, output) =>
   statSync(input).mtimeMs > (statSync(output, { throwIfNoEntry: false })?.mtimeMs ?? 0);
 
-/** As binding.gyp, which is JSON with comments of Python, defines them for the product. */
+/** As binding.gyp defines them for the product. */
 function defined() {
-  const text = readFileSync(join(packageFolder, 'binding.gyp'), 'utf8').replaceAll(/^\s*#.*$/gm, '');
-  return JSON.parse(text).targets[0].defines;
+  return JSON.parse(readFileSync(join(packageFolder, 'binding.gyp'), 'utf8')).targets[0].defines;
 }
 
 async function compile(sources, folder, include) {

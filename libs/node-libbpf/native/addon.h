@@ -4,6 +4,9 @@
 // of a wrong type or size reaches the kernel as a pointer.
 #pragma once
 
+// Two of the definitions in binding.gyp matter to every call. NODE_ADDON_API_CPP_EXCEPTIONS_ALL: a std::bad_alloc becomes an error
+// in JavaScript. NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS: a worker that is being terminated takes no error any more, and the
+// exception that says so would end the whole process.
 #include <napi.h>
 #include <unistd.h>
 
