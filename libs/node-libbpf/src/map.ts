@@ -237,7 +237,7 @@ export class BpfMap {
   }
 
   /**
-   * Writes many entries, laid out as readAll gives them: in one call (≥ 5.6), one by one where kernel or type has none.
+   * Writes many entries, laid out as readAll gives them: in one call (BPF_MAP_UPDATE_BATCH, ≥ 5.6), one by one where kernel or type has none.
    * Throws BPF_MAP at the first refused entry, and says how many were written before it. Flags as for update().
    */
   updateMany(keys: Buffer, values: Buffer, flags = 0): void {

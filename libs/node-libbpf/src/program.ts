@@ -163,7 +163,7 @@ export class Program {
     );
   }
 
-  /** On a user-defined static tracepoint: `SEC("usdt")` and bpf/usdt.bpf.h. */
+  /** On a user-defined static tracepoint: `SEC("usdt")` and bpf/usdt.bpf.h (≥ 5.15, whose bpf_get_attach_cookie() it uses; older ones with gaps). */
   attachUsdt(options: UsdtOptions): UsdtLink {
     const operation = `attach ${this.name} to a USDT`;
     const { path, provider, name, pid } = requireUsdt(operation, options);
@@ -173,7 +173,7 @@ export class Program {
     });
   }
 
-  /** On `category/name`, such as `sched/sched_switch`. */
+  /** On `category/name`, such as `sched/sched_switch` (≥ 4.7; a link that can be pinned from 5.15 on). */
   attachTracepoint(category: string, name: string): PerfEventLink {
     const operation = `attach ${this.name} to a tracepoint`;
     requireText(operation, 'category', category);
@@ -275,7 +275,7 @@ export class Program {
     return this.#linked(operation, 'tcx', () => handle.attachInterface(ifindex, attachType, 0));
   }
 
-  /** One link for one CPU. Below 5.15 the link cannot be pinned and has no id. */
+  /** One link for one CPU (≥ 4.9). Below 5.15 the link cannot be pinned and has no id. */
   attachPerfEvent(options: PerfEventOptions): PerfEventLink {
     const operation = `attach ${this.name} to a perf event`;
     const handle = this.#opened(operation);
