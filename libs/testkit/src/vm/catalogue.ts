@@ -1,0 +1,95 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * The kernels that a VM can boot: Debian's own, oldest first. `armv7` is built without BTF and has its JIT off; `compat32` is a
+ * 64-bit kernel under 32-bit user land.
+ */
+export const VM_TARGETS = ['arm64-5.10', 'arm64-6.1', 'arm64-6.1-compat32', 'arm64-6.12', 'armv7-6.1'] as const;
+export type VmTarget = (typeof VM_TARGETS)[number];
+
+export interface PackagePin {
+  readonly package: string;
+  readonly version: string;
+  readonly sha256: string;
+}
+
+interface Source {
+  readonly suite: string;
+  readonly architecture: 'arm64' | 'armhf';
+  /** Newest first. */
+  readonly accepted: readonly PackagePin[];
+}
+
+export interface NodePin {
+  readonly package: string;
+  readonly version: string;
+  readonly integrity: string;
+}
+
+/** `kernels.json`: written by `scripts/vm-artifacts.mjs refresh`. */
+interface Catalogue {
+  readonly targets: Readonly<Record<VmTarget, { readonly kernel: string; readonly userLand: string }>>;
+  readonly kernels: Readonly<Record<string, Source>>;
+  readonly userLands: Readonly<Record<string, Source & { readonly node: NodePin }>>;
+}
+
+export const repositoryDir = fileURLToPath(new URL('../../../../', import.meta.url));
+export const cacheDir = join(repositoryDir, '.cache');
+
+/** A file of the cache that is named by its contents: once there, it never changes. */
+export interface PinnedFile extends PackagePin {
+  readonly path: string;
+}
+
+/** What a target is made of, with the place in the cache of each part. */
+export interface VmParts {
+  readonly target: VmTarget;
+  readonly kernelArchitecture: 'arm64' | 'armhf';
+  readonly userArchitecture: 'arm64' | 'armhf';
+  readonly kernel: PinnedFile;
+  readonly packages: readonly PinnedFile[];
+  readonly node: { readonly path: string; readonly pin: NodePin };
+}
+
+export function readCatalogue(): Catalogue {
+  const file = join(repositoryDir, 'libs/testkit/src/vm/kernels.json');
+  return JSON.parse(readFileSync(file, 'utf8')) as Catalogue;
+}
+
+/** The first accepted version that is in the cache, else the newest. */
+function choose(pins: readonly PackagePin[], pathOf: (pin: PackagePin) => string): PinnedFile {
+  const newest = pins[0];
+  if (newest === undefined) throw new Error('a package without an accepted version in kernels.json');
+  const pin = pins.find((one) => existsSync(pathOf(one))) ?? newest;
+  return { ...pin, path: pathOf(pin) };
+}
+
+export function partsOf(target: VmTarget): VmParts {
+  const catalogue = readCatalogue();
+  const { kernel: kernelName, userLand: userLandName } = catalogue.targets[target];
+  const kernel = catalogue.kernels[kernelName] as Source;
+  const userLand = catalogue.userLands[userLandName] as Source & { node: NodePin };
+  const names = [...new Set(userLand.accepted.map((pin) => pin.package))];
+  return {
+    target,
+    kernelArchitecture: kernel.architecture,
+    userArchitecture: userLand.architecture,
+    kernel: choose(kernel.accepted, (pin) => join(cacheDir, 'kernels', pin.sha256, 'package.deb')),
+    packages: names.map((name) =>
+      choose(
+        userLand.accepted.filter((pin) => pin.package === name),
+        (pin) => join(cacheDir, 'vm/packages', `${pin.sha256}.deb`),
+      ),
+    ),
+    node: {
+      pin: userLand.node,
+      path: join(cacheDir, 'vm/node', `${userLand.node.package}-${userLand.node.version}.tgz`),
+    },
+  };
+}
+
+export function isComplete(parts: VmParts): boolean {
+  return [parts.kernel, ...parts.packages, parts.node].every((file) => existsSync(file.path));
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { parseElf } from '@bpfleet/btf';
+import type { PinnedFile } from './catalogue.js';
+import { runCommand, unpackDeb } from './command.js';
+import { makeOnce } from './make-once.js';
+
+/** What a VM boots with, taken out of a kernel package. */
+export interface KernelFiles {
+  readonly release: string;
+  readonly image: string;
+  readonly config: string;
+  /** Full paths, decompressed, in an order in which each finds what it needs already loaded. */
+  readonly modules: readonly string[];
+}
+
+/**
+ * The devices of the VM and its file system, and what tests of network programs need. What a kernel has built in is left out.
+ * crc32c is a soft dependency of ext4's checksums: without it the mount fails.
+ */
+const WANTED_MODULES = [
+  ...['virtio_mmio', 'virtio_rng', 'virtio_console', 'virtio_blk', 'crc32c_generic', 'ext4', 'virtio_net'],
+  ...['veth', 'dummy', 'sch_ingress', 'cls_bpf', 'act_bpf'],
+];
+const LAYOUT_VERSION = 1;
+
+interface Manifest {
+  readonly release: string;
+  readonly modules: readonly string[];
+}
+
+/** Unpacks the package once for each set of modules; the cache is read-only afterwards. */
+export async function kernelFiles(kernel: PinnedFile): Promise<KernelFiles> {
+  const key = createHash('sha256').update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES])).digest('hex').slice(0, 16);
+  const folder = join(dirname(kernel.path), `unpacked-${key}`);
+  await makeOnce(folder, (work) => unpack(kernel.path, work));
+  const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+  return {
+    release: manifest.release,
+    image: join(folder, 'vmlinuz'),
+    config: join(folder, 'config'),
+    modules: manifest.modules.map((name) => join(folder, 'modules', name)),
+  };
+}
+
+async function unpack(deb: string, work: string): Promise<void> {
+  const tree = join(work, 'tree');
+  mkdirSync(tree);
+  // Debian moved the modules from /lib to /usr/lib in trixie.
+  const paths = await unpackDeb(deb, tree, './boot/*', '*/modules/*');
+  const vmlinuz = paths.find((path) => path.startsWith('./boot/vmlinuz-'));
+  if (vmlinuz === undefined) throw new Error(`no kernel image in ${deb}`);
+  const release = basename(vmlinuz).slice('vmlinuz-'.length);
+  copyFileSync(join(tree, vmlinuz), join(work, 'vmlinuz'));
+  copyFileSync(join(tree, 'boot', `config-${release}`), join(work, 'config'));
+  mkdirSync(join(work, 'modules'));
+  const modules = await copyModules(tree, paths, join(work, 'modules'));
+  const manifest: Manifest = { release, modules };
+  writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest));
+  rmSync(tree, { recursive: true });
+}
+
+const nameOf = (path: string): string => basename(path).replace(/\.ko(\.xz|\.zst)?$/, '').replaceAll('-', '_');
+
+async function copyModules(tree: string, paths: readonly string[], target: string): Promise<string[]> {
+  const byName = new Map(paths.filter((path) => /\.ko(\.xz)?$/.test(path)).map((path) => [nameOf(path), path]));
+  const builtin = new Set(builtinModules(tree, paths));
+  const order: string[] = [];
+  const visiting = new Set<string>();
+  const visit = async (name: string): Promise<void> => {
+    if (visiting.has(name) || builtin.has(name)) return;
+    visiting.add(name);
+    const path = byName.get(name);
+    if (path === undefined) throw new Error(`the kernel has no module ${name}, neither built in nor apart`);
+    const file = join(target, `${name}.ko`);
+    await copyModule(join(tree, path), file);
+    for (const dependency of moduleDependencies(readFileSync(file))) await visit(dependency);
+    order.push(`${name}.ko`);
+  };
+  for (const name of WANTED_MODULES) await visit(name);
+  return order;
+}
+
+function builtinModules(tree: string, paths: readonly string[]): string[] {
+  const list = paths.find((path) => path.endsWith('/modules.builtin'));
+  if (list === undefined) return [];
+  const lines = readFileSync(join(tree, list), 'utf8').split('\n');
+  return lines.filter((line) => line !== '').map(nameOf);
+}
+
+async function copyModule(from: string, to: string): Promise<void> {
+  if (!from.endsWith('.xz')) return copyFileSync(from, to);
+  copyFileSync(from, `${to}.xz`);
+  await runCommand('xz', '--decompress', `${to}.xz`);
+}
+
+/** The `depends=` of a module's .modinfo, which is what depmod's index is made of. */
+export function moduleDependencies(module: Uint8Array): string[] {
+  const section = parseElf(module).section('.modinfo');
+  if (section === undefined) throw new Error('a kernel module without .modinfo');
+  const entries = Buffer.from(section.data).toString('latin1').split('\0');
+  const depends = entries.find((entry) => entry.startsWith('depends='))?.slice('depends='.length) ?? '';
+  return depends.split(',').filter((name) => name !== '').map((name) => name.replaceAll('-', '_'));
+}
+
