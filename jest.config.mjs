@@ -1,10 +1,15 @@
 // Tests run from the TypeScript sources: every workspace import is mapped to the library's src/index.ts, so a test never
 // sees a stale build. The native addon and the BPF compiler are the two things a test needs built (`npm run build`).
+// Tests that boot kernels take minutes each: `npm run test:vm` runs them, one after the other, and `npm test` none of them.
+const isVmRun = process.env.BPFLEET_VM_TESTS === '1';
+
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  testMatch: ['<rootDir>/libs/**/*.test.ts', '<rootDir>/apps/**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', '/dist-types/'],
+  testMatch: isVmRun
+    ? ['<rootDir>/libs/**/*.vm.test.ts', '<rootDir>/apps/**/*.vm.test.ts']
+    : ['<rootDir>/libs/**/*.test.ts', '<rootDir>/apps/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', '/dist-types/', ...(isVmRun ? [] : ['\\.vm\\.test\\.ts$'])],
   modulePathIgnorePatterns: ['/dist/', '/dist-types/'],
   moduleNameMapper: {
     '^@bpfleet/([a-z-]+)$': '<rootDir>/libs/$1/src/index.ts',
@@ -26,5 +31,6 @@ export default {
   globalSetup: '<rootDir>/libs/testkit/src/jest/global-setup.mjs',
   globalTeardown: '<rootDir>/libs/testkit/src/jest/global-teardown.mjs',
   testTimeout: 60_000,
-  maxWorkers: 2,
+  // Each VM has two CPUs of its own to emulate: two VMs at once only make both late.
+  maxWorkers: isVmRun ? 1 : 2,
 };

@@ -28,6 +28,9 @@ export const requirements = [
   { package: 'pahole', program: 'pahole', tests: true },
   { package: 'mosquitto', program: 'mosquitto', tests: true },
   { package: 'chromium', program: 'chromium', tests: true },
+  { package: 'qemu-system-arm', program: 'qemu-system-aarch64', tests: true },
+  { package: 'xz-utils', program: 'xz', tests: true },
+  { package: 'e2fsprogs', program: 'mkfs.ext4', tests: true },
 ];
 
 /** @param {string} name */

@@ -1,32 +1,9 @@
 // `npm test`: sets everything up, builds, runs every test that this machine can run, and says what it could not.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { bootstrap, repositoryDir } from './bootstrap.mjs';
+import { bootstrap } from './bootstrap.mjs';
 import { buildAll } from './build.mjs';
+import { runJest } from './run-jest.mjs';
 import { Refusal, say } from './say.mjs';
 import { counts, skippedTests, summaryLine } from './test-summary.mjs';
-
-const resultFile = join(repositoryDir, '.cache/test-result.json');
-
-/** @param {string[]} args passed on to jest */
-function runJest(args) {
-  mkdirSync(join(repositoryDir, '.cache'), { recursive: true });
-  rmSync(resultFile, { force: true });
-  const flags = '--experimental-vm-modules --disable-warning=ExperimentalWarning';
-  const jest = join(repositoryDir, 'node_modules/jest/bin/jest.js');
-  spawnSync(process.execPath, [jest, '--json', `--outputFile=${resultFile}`, '--passWithNoTests', ...args], {
-    cwd: repositoryDir,
-    env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} ${flags}`.trim() },
-    // With --json jest repeats the whole result on standard output; people read standard error.
-    stdio: ['inherit', 'ignore', 'inherit'],
-  });
-  try {
-    return JSON.parse(readFileSync(resultFile, 'utf8'));
-  } catch {
-    throw new Refusal('jest ended without a result; see above.');
-  }
-}
 
 /**
  * @param {string[]} args

@@ -31,8 +31,10 @@ export class ConsoleLog {
 
   #add(piece: string): void {
     // A guest's bytes are shown on somebody's terminal: no escape sequence gets through.
-    // eslint-disable-next-line no-control-regex
-    const line = piece.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replace(/[^\x20-\x7e\t]/g, '').slice(0, LINE_BYTES_MAX);
+    const line = piece
+      .replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
+      .replace(/[^\x20-\x7e\t]/g, '')
+      .slice(0, LINE_BYTES_MAX);
     if (line === '') return;
     this.#panic ??= PANIC.exec(line)?.[1];
     this.#lines.push(line);

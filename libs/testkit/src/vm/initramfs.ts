@@ -66,7 +66,7 @@ exit 0
 `;
 
 const SERVE_SCRIPT = `#!/bin/sh
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 UV_USE_IO_URING=0
 for port in /sys/class/virtio-ports/*; do
   [ "$(cat "$port/name")" = bpfleet.control ] && device=/dev/\${port##*/}
 done
@@ -100,7 +100,10 @@ const PROGRAM: Record<VmInit, string> = {
 /** Everything that belongs to one start of one kernel: small, so that it is made anew each time. */
 export async function initramfs(kernel: KernelFiles, userLand: UserLand, init: VmInit): Promise<Buffer> {
   const modules = kernel.modules.map((file) => ({ name: basename(file, '.ko'), file }));
-  const script = INIT_SCRIPT.replace('$MODULES', modules.map((one) => one.name).join(' ')).replace('$INIT', PROGRAM[init]);
+  const script = INIT_SCRIPT.replace('$MODULES', modules.map((one) => one.name).join(' ')).replace(
+    '$INIT',
+    PROGRAM[init],
+  );
   return cpioArchive([
     executable('init', script),
     ...['dev', 'proc', 'new'].map((path) => ({ path, folder: true as const })),

@@ -32,7 +32,10 @@ interface Manifest {
 
 /** Unpacks the package once for each set of modules; the cache is read-only afterwards. */
 export async function kernelFiles(kernel: PinnedFile): Promise<KernelFiles> {
-  const key = createHash('sha256').update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES])).digest('hex').slice(0, 16);
+  const key = createHash('sha256')
+    .update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES]))
+    .digest('hex')
+    .slice(0, 16);
   const folder = join(dirname(kernel.path), `unpacked-${key}`);
   await makeOnce(folder, (work) => unpack(kernel.path, work));
   const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
@@ -61,7 +64,10 @@ async function unpack(deb: string, work: string): Promise<void> {
   rmSync(tree, { recursive: true });
 }
 
-const nameOf = (path: string): string => basename(path).replace(/\.ko(\.xz|\.zst)?$/, '').replaceAll('-', '_');
+const nameOf = (path: string): string =>
+  basename(path)
+    .replace(/\.ko(\.xz|\.zst)?$/, '')
+    .replaceAll('-', '_');
 
 async function copyModules(tree: string, paths: readonly string[], target: string): Promise<string[]> {
   const byName = new Map(paths.filter((path) => /\.ko(\.xz)?$/.test(path)).map((path) => [nameOf(path), path]));
@@ -101,6 +107,8 @@ export function moduleDependencies(module: Uint8Array): string[] {
   if (section === undefined) throw new Error('a kernel module without .modinfo');
   const entries = Buffer.from(section.data).toString('latin1').split('\0');
   const depends = entries.find((entry) => entry.startsWith('depends='))?.slice('depends='.length) ?? '';
-  return depends.split(',').filter((name) => name !== '').map((name) => name.replaceAll('-', '_'));
+  return depends
+    .split(',')
+    .filter((name) => name !== '')
+    .map((name) => name.replaceAll('-', '_'));
 }
-

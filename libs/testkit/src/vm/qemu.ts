@@ -54,7 +54,16 @@ export function qemuArguments(options: QemuOptions): string[] {
   const forwards = options.forward.map((one) => `,hostfwd=tcp:127.0.0.1:${one.hostPort}-:${one.guestPort}`).join('');
   const overlay = options.disk.writable ? '' : ',snapshot=on';
   return [
-    ...['-no-user-config', '-nodefaults', '-display', 'none', '-machine', 'virt', '-cpu', MACHINE[options.architecture].cpu],
+    ...[
+      '-no-user-config',
+      '-nodefaults',
+      '-display',
+      'none',
+      '-machine',
+      'virt',
+      '-cpu',
+      MACHINE[options.architecture].cpu,
+    ],
     ...['-accel', 'tcg,thread=multi', '-smp', `${options.cpus}`, '-m', `${options.memoryMib}`],
     ...['-rtc', `base=${options.clock}`],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],

@@ -37,7 +37,9 @@ export class Qmp extends EventEmitter<QmpEvents> {
     if (this.#closed) return Promise.reject(new Error('QEMU has gone'));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.stream.write(`${JSON.stringify(args === undefined ? { execute: command } : { execute: command, arguments: args })}\n`);
+      this.stream.write(
+        `${JSON.stringify(args === undefined ? { execute: command } : { execute: command, arguments: args })}\n`,
+      );
     });
   }
 

@@ -12,6 +12,13 @@ import type { Qemu, QemuOptions } from './qemu.js';
 import { Qmp } from './qmp.js';
 import { VmError } from './vm-error.js';
 
+/**
+ * For Node 20.11, the last one for armv7: its libuv asks io_uring for a kernel thread that polls (IORING_SETUP_SQPOLL), one for each
+ * event loop, and under emulation each takes a CPU for itself even when Node is idle. Off by default since Node 20.11.1
+ * (CVE-2024-22017).
+ */
+export const NO_IO_URING = { UV_USE_IO_URING: '0' } as const;
+
 export interface ExecOptions {
   /** Default 60 s. */
   readonly timeoutMs?: number;
@@ -181,7 +188,9 @@ export class RunningVm {
       mode: found.mode,
     }));
     if (!isDirectory) return this.put(path, createReadStream(hostPath), { mode: mode & 0o777 });
-    const tar = spawn('tar', ['-C', hostPath, '--dereference', '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const tar = spawn('tar', ['-C', hostPath, '--dereference', '-cf', '-', '.'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     const packed = new Promise<number | null>((resolve) => tar.once('close', resolve));
     const script = `mkdir -p "$0" && tar -x --no-same-owner -C "$0"`;
     await this.output(['sh', '-c', script, path], { input: tar.stdout, timeoutMs: FILE_TIMEOUT_MS });
@@ -193,7 +202,8 @@ export class RunningVm {
     const collected = new Collected(bytesMax);
     const exchange = this.#open({ what: 'get', path }, (_, chunk) => collected.add(chunk));
     await this.#fileDone(exchange, `reading ${path}`);
-    if (collected.truncated) throw new VmError('VM_REFUSED', `${path} on ${this.target} is larger than ${bytesMax} bytes`);
+    if (collected.truncated)
+      throw new VmError('VM_REFUSED', `${path} on ${this.target} is larger than ${bytesMax} bytes`);
     return collected.bytes();
   }
 
@@ -234,7 +244,8 @@ export class RunningVm {
   }
 
   async #fileDone(exchange: ControlExchange, what: string): Promise<void> {
-    const late = (): VmError => this.#error('VM_TIMEOUT', `${what} took more than ${FILE_TIMEOUT_MS} ms on ${this.target}`);
+    const late = (): VmError =>
+      this.#error('VM_TIMEOUT', `${what} took more than ${FILE_TIMEOUT_MS} ms on ${this.target}`);
     const outcome = await this.#settled(exchange, FILE_TIMEOUT_MS, late);
     if (outcome.error !== undefined) throw new VmError('VM_REFUSED', `${what} on ${this.target}: ${outcome.error}`);
   }
@@ -260,13 +271,13 @@ export class RunningVm {
   }
 
   #onReset(): void {
-    const wanted = this.#resetExpected && this.#hello !== undefined;
-    // QEMU resets its machine once before the guest's first instruction.
-    if (this.#hello === undefined && this.console.panic === undefined) return;
-    this.#control.reset(this.#error('VM_RESET', `${this.target} went down`));
-    if (wanted && this.console.panic === undefined) return;
-    if (wanted) return this.console.forgetPanic();
     const { panic } = this.console;
+    // QEMU resets its machine once before the guest's first instruction.
+    if (this.#hello === undefined && panic === undefined) return;
+    if (this.#resetExpected && this.#hello !== undefined) {
+      this.console.forgetPanic();
+      return this.#control.reset(this.#error('VM_RESET', `${this.target} went down`));
+    }
     if (panic !== undefined) this.#fail(this.#error('VM_PANIC', `the kernel of ${this.target} panicked: ${panic}`));
     else this.#fail(this.#error('VM_RESET', `${this.target} started again without being asked to`));
     this.#qemu.process.kill('SIGKILL');

@@ -1,13 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDir } from './catalogue.js';
 import type { PinnedFile, VmParts } from './catalogue.js';
@@ -76,7 +68,15 @@ async function build(parts: VmParts, work: string): Promise<void> {
   await unpackPackages(root, parts.packages);
   for (const name of UNREAD) rmSync(join(root, 'usr/share', name), { recursive: true, force: true });
   mkdirSync(join(root, 'usr/local/bin'), { recursive: true });
-  await runCommand('tar', '-xzf', parts.node.path, '-C', join(root, 'usr/local'), '--strip-components=1', 'package/bin');
+  await runCommand(
+    'tar',
+    '-xzf',
+    parts.node.path,
+    '-C',
+    join(root, 'usr/local'),
+    '--strip-components=1',
+    'package/bin',
+  );
   writeEtc(root);
   for (const name of APPLETS) symlinkSync('busybox', join(root, 'usr/bin', name));
   keepEarlyFiles(parts, root, work);
@@ -105,7 +105,8 @@ async function unpackPackages(root: string, packages: readonly PinnedFile[]): Pr
     const paths = await unpackDeb(one.path, root);
     const control = (await runCommand('dpkg-deb', '--field', one.path)).trimEnd();
     const lines = control.split('\n');
-    const field = (name: string): string => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? '';
+    const field = (name: string): string =>
+      lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2) ?? '';
     status.push(`${lines[0]}\nStatus: install ok installed\n${lines.slice(1).join('\n')}\n`);
     const name = field('Multi-Arch') === 'same' ? `${one.package}:${field('Architecture')}` : one.package;
     const listed = paths.map((path) => path.replace(/^\./, '').replace(/\/$/, '') || '/.');

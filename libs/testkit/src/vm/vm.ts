@@ -61,7 +61,8 @@ export async function missingForVm(target: VmTarget): Promise<string | undefined
  */
 export async function startVm(options: VmOptions): Promise<RunningVm> {
   const missing = await missingForVm(options.target);
-  if (missing !== undefined) throw new VmError('VM_MISSING', `${options.target} cannot be started: it needs ${missing}`);
+  if (missing !== undefined)
+    throw new VmError('VM_MISSING', `${options.target} cannot be started: it needs ${missing}`);
   const parts = partsOf(options.target);
   const [kernel, land] = [await kernelFiles(parts.kernel), await userLand(parts)];
   const archive = await initramfs(kernel, land, options.init ?? 'busybox');

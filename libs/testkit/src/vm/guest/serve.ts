@@ -22,9 +22,11 @@ class Port {
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.byteLength; ) {
+    for (let at = 0; at < bytes.byteLength;) {
       at += await new Promise<number>((resolve, reject) =>
-        write(this.#fd, bytes, at, bytes.byteLength - at, null, (error, count) => (error ? reject(error) : resolve(count))),
+        write(this.#fd, bytes, at, bytes.byteLength - at, null, (error, count) =>
+          error ? reject(error) : resolve(count),
+        ),
       );
     }
   }
