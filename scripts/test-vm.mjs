@@ -35,7 +35,7 @@ try {
   const started = Date.now();
   bootstrap({ tests: true });
   await buildAll();
-  if (refresh) await refreshPins(target ? [target] : []);
+  if (refresh) refreshPins(target ? [target] : []);
   rmSync(factsFile, { force: true });
   // Its title begins with the target; the colon keeps arm64-6.1 from also choosing arm64-6.12.
   const chosen = target ? ['-t', `${target}: `] : [];

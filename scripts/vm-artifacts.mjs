@@ -77,22 +77,22 @@ function groupsOf(source) {
 /**
  * @param {Source} source
  * @param {(pin: PackagePin) => string} pathOf
- * @returns {Promise<string | undefined>} what is missing, in a few words
+ * @returns {string | undefined} what is missing, in a few words
  */
-async function fetchPackages(source, pathOf) {
+function fetchPackages(source, pathOf) {
   const lacking = groupsOf(source).filter((pins) => !pins.some((pin) => existsSync(pathOf(pin))));
   if (lacking.length === 0) return undefined;
   if (!findProgram('apt-get')) return 'apt-get';
   const apt = new DebianPackages(source);
   try {
-    await apt.update();
-    const offered = await apt.offered(lacking.flat().map((pin) => pin.package));
+    apt.update();
+    const offered = apt.offered(lacking.flat().map((pin) => pin.package));
     const chosen = lacking.map((pins) => pins.find((pin) => offered.some((one) => one.sha256 === pin.sha256)));
     const gone = lacking.filter((_, index) => chosen[index] === undefined).map((pins) => pins[0]?.package);
     if (gone.length > 0) return `${gone.join(' ')} in an accepted version: gone from mirror`;
     const pins = chosen.filter((pin) => pin !== undefined);
     for (const pin of pins) mkdirSync(dirname(pathOf(pin)), { recursive: true });
-    await apt.download(pins, pathOf);
+    apt.download(pins, pathOf);
     return undefined;
   } finally {
     apt.close();
@@ -108,7 +108,8 @@ async function fetchNode(node) {
   try {
     const name = `${node.package}@${node.version}`;
     const args = ['pack', name, '--ignore-scripts', '--loglevel=error', '--pack-destination', work];
-    await run('npm', args, { cwd: work, timeout: NPM_TIMEOUT_MS });
+    const { stderr } = await run('npm', args, { cwd: work, timeout: NPM_TIMEOUT_MS });
+    process.stderr.write(stderr);
     const file = join(work, readdirSync(work).find((entry) => entry.endsWith('.tgz')) ?? '');
     const integrity = `sha512-${createHash('sha512').update(readFileSync(file)).digest('base64')}`;
     if (integrity !== node.integrity) throw new Refusal(`${name} from npm is not what is pinned: ${integrity}`);
@@ -133,12 +134,12 @@ export async function fetchArtifacts(targets) {
     const started = Date.now();
     /** @type {[string, () => Promise<string | void>][]} */
     const parts = [
-      [`kernel ${target.kernel}`, () => fetchPackages(kernel, kernelPath)],
-      [`${target.userLand} user land`, () => fetchPackages(userLand, packagePath)],
+      [`kernel ${target.kernel}`, async () => fetchPackages(kernel, kernelPath)],
+      [`${target.userLand} user land`, async () => fetchPackages(userLand, packagePath)],
       [`Node for ${target.userLand}`, () => fetchNode(userLand.node)],
     ];
     for (const [what, get] of parts) {
-      const missing = await get().catch((error) => `${lastLine(error)}`);
+      const missing = await get().catch(reasonOf);
       if (missing !== undefined) return `${what} (${missing})`;
     }
     if (Date.now() - started > 1_000) say(`fetched what ${name} is made of in ${seconds(started)}`);
@@ -146,30 +147,34 @@ export async function fetchArtifacts(targets) {
   return undefined;
 }
 
-/** @param {unknown} error */
-function lastLine(error) {
-  const { stderr, message } = /** @type {{ stderr?: string, message?: string }} */ (error);
-  // Brackets would end the part of a test's title that says what it needs.
-  return (stderr?.trim() || message || String(error)).split('\n').at(-1)?.replace(/[[\]]/g, '') ?? '';
+/**
+ * In words that fit the title of a skipped test; apt and npm have told the rest on standard error.
+ * @param {unknown} error
+ */
+function reasonOf(error) {
+  if (error instanceof Refusal) return error.message;
+  const { status, code } = /** @type {{ status?: number, code?: number | string }} */ (error);
+  if (status === undefined && code === undefined) throw error;
+  return 'the package registry gave an error, or no answer';
 }
 
 /**
  * Accepts what the mirror offers now, beside what was accepted before.
  * @param {readonly string[]} targets none: all
  */
-export async function refreshPins(targets) {
+export function refreshPins(targets) {
   const catalogue = readCatalogue();
   const chosen = targets.length > 0 ? targets : Object.keys(catalogue.targets);
   for (const name of new Set(chosen.map((target) => catalogue.targets[target]?.kernel))) {
     const kernel = catalogue.kernels[name ?? ''];
     if (!kernel) throw new Refusal(`no such VM target; there are ${Object.keys(catalogue.targets).join(', ')}`);
-    const newest = await withApt(kernel, (apt) => apt.behind(kernel.metapackage));
+    const newest = withApt(kernel, (apt) => apt.behind(kernel.metapackage));
     kernel.accepted = addFirst(kernel.accepted, [newest]).slice(0, ACCEPTED_KERNELS_MAX);
     say(`${name}: ${newest.package} ${newest.version}`);
   }
   for (const name of new Set(chosen.map((target) => catalogue.targets[target]?.userLand))) {
     const userLand = catalogue.userLands[name ?? ''];
-    const resolved = await withApt(userLand, (apt) => apt.resolve(userLand.wanted));
+    const resolved = withApt(userLand, (apt) => apt.resolve(userLand.wanted));
     // What is no longer wanted is no longer fetched; of what is, one older version stays accepted.
     const names = new Set(resolved.map((pin) => pin.package));
     const older = userLand.accepted.filter((pin) => names.has(pin.package));
@@ -184,13 +189,13 @@ export async function refreshPins(targets) {
 /**
  * @template T
  * @param {Source} source
- * @param {(apt: DebianPackages) => Promise<T>} ask
+ * @param {(apt: DebianPackages) => T} ask
  */
-async function withApt(source, ask) {
+function withApt(source, ask) {
   const apt = new DebianPackages(source);
   try {
-    await apt.update();
-    return await ask(apt);
+    apt.update();
+    return ask(apt);
   } finally {
     apt.close();
   }
@@ -208,7 +213,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   await runScript(async () => {
     const [verb, ...targets] = process.argv.slice(2);
     if (verb === 'fetch') process.stdout.write(`${JSON.stringify({ missing: await fetchArtifacts(targets) })}\n`);
-    else if (verb === 'refresh') await refreshPins(targets);
+    else if (verb === 'refresh') refreshPins(targets);
     else throw new Refusal('usage: node scripts/vm-artifacts.mjs fetch TARGET… | refresh [TARGET…]');
   });
 }

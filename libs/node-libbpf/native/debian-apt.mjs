@@ -37,6 +37,7 @@ export function debianMirror() {
  * `download`, `source`, `show`) and returns its output; it throws when apt fails.
  * @param {{ folder: string, suite: string, architecture?: string, sources?: boolean }} options
  *   `architecture`: Debian's name, the host's when left out; `sources`: source packages instead of binary ones.
+ * @returns {(command: string, ...rest: string[]) => string}
  */
 export function aptFor({ folder, suite, architecture, sources = false }) {
   for (const name of ['lists/partial', 'cache/archives/partial', 'sources']) {
@@ -82,6 +83,7 @@ export function aptFor({ folder, suite, architecture, sources = false }) {
  */
 export function fetchPinned(pins, { suite, architecture, into }) {
   mkdirSync(into, { recursive: true });
+  /** @param {Pin} pin */
   const path = (pin) => join(into, pin.file);
   const missing = pins.filter((pin) => !existsSync(path(pin)));
   if (missing.length > 0) {
@@ -101,6 +103,10 @@ export function fetchPinned(pins, { suite, architecture, into }) {
   return pins.map(path);
 }
 
+/**
+ * @param {readonly Pin[]} pins
+ * @param {{ folder: string, suite: string, architecture?: string }} options
+ */
 function download(pins, { folder, suite, architecture }) {
   const sources = architecture === undefined;
   const apt = aptFor({ folder, suite, architecture, sources });
@@ -115,6 +121,10 @@ function download(pins, { folder, suite, architecture }) {
   }
 }
 
+/**
+ * @param {string} path
+ * @param {Pin} pin
+ */
 function requireDigest(path, pin) {
   const digest = createHash('sha256').update(readFileSync(path)).digest('hex');
   if (digest !== pin.sha256) throw new Error(`${basename(path)} has the digest ${digest}, not ${pin.sha256}`);
