@@ -19,6 +19,30 @@ Napi::Value Wrap(Napi::Env env, struct bpf_link* made) {
   return NewLink(env, std::move(link));
 }
 
+// A pattern, or names: libbpf takes the one as a string and the other as an array, and never both.
+class Functions {
+ public:
+  Functions(const Napi::CallbackInfo& info, size_t index) {
+    if (info[index].IsString()) {
+      pattern_ = StringArgument(info, index);
+      return;
+    }
+    if (!info[index].IsArray()) throw Napi::TypeError::New(info.Env(), "expected a pattern or an array of functions");
+    Napi::Array list = info[index].As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); i++) names_.push_back(list.Get(i).ToString().Utf8Value());
+    for (const std::string& name : names_) symbols_.push_back(name.c_str());
+  }
+
+  const char* pattern() const { return symbols_.empty() ? pattern_.c_str() : nullptr; }
+  const char** symbols() { return symbols_.empty() ? nullptr : symbols_.data(); }
+  size_t count() const { return symbols_.size(); }
+
+ private:
+  std::string pattern_;
+  std::vector<std::string> names_;
+  std::vector<const char*> symbols_;
+};
+
 }  // namespace
 
 // (function, offset, onReturn)
@@ -32,21 +56,25 @@ Napi::Value AttachKprobe(const Napi::CallbackInfo& info, const ObjectProgram& fr
 
 // (pattern | array of functions, onReturn)
 Napi::Value AttachKprobeMulti(const Napi::CallbackInfo& info, const ObjectProgram& from) {
+  Functions functions(info, 1);
   LIBBPF_OPTS(bpf_kprobe_multi_opts, options);
   options.retprobe = info[2].ToBoolean();
-  if (info[1].IsString()) {
-    std::string pattern = StringArgument(info, 1);
-    return Wrap(info.Env(), bpf_program__attach_kprobe_multi_opts(from.program, pattern.c_str(), &options));
-  }
-  if (!info[1].IsArray()) throw Napi::TypeError::New(info.Env(), "expected a pattern or an array of functions");
-  Napi::Array list = info[1].As<Napi::Array>();
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < list.Length(); i++) names.push_back(list.Get(i).ToString().Utf8Value());
-  std::vector<const char*> symbols;
-  for (const std::string& name : names) symbols.push_back(name.c_str());
-  options.syms = symbols.data();
-  options.cnt = symbols.size();
-  return Wrap(info.Env(), bpf_program__attach_kprobe_multi_opts(from.program, nullptr, &options));
+  options.syms = functions.symbols();
+  options.cnt = functions.count();
+  return Wrap(info.Env(), bpf_program__attach_kprobe_multi_opts(from.program, functions.pattern(), &options));
+}
+
+// (path, pattern | array of functions, pid, onReturn)
+Napi::Value AttachUprobeMulti(const Napi::CallbackInfo& info, const ObjectProgram& from) {
+  std::string path = StringArgument(info, 1);
+  Functions functions(info, 2);
+  LIBBPF_OPTS(bpf_uprobe_multi_opts, options);
+  options.retprobe = info[4].ToBoolean();
+  options.syms = functions.symbols();
+  options.cnt = functions.count();
+  int32_t pid = Int32Argument(info, 3);
+  return Wrap(info.Env(),
+              bpf_program__attach_uprobe_multi(from.program, pid, path.c_str(), functions.pattern(), &options));
 }
 
 // (path, function | undefined, offset, pid, onReturn); without a function the offset is one in the file.

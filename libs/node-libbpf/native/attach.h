@@ -17,6 +17,7 @@ struct ObjectProgram {
 Napi::Value AttachKprobe(const Napi::CallbackInfo& info, const ObjectProgram& from);
 Napi::Value AttachKprobeMulti(const Napi::CallbackInfo& info, const ObjectProgram& from);
 Napi::Value AttachUprobe(const Napi::CallbackInfo& info, const ObjectProgram& from);
+Napi::Value AttachUprobeMulti(const Napi::CallbackInfo& info, const ObjectProgram& from);
 Napi::Value AttachUsdt(const Napi::CallbackInfo& info, const ObjectProgram& from);
 Napi::Value AttachTracepoint(const Napi::CallbackInfo& info, const ObjectProgram& from);
 Napi::Value AttachIterator(const Napi::CallbackInfo& info, const ObjectProgram& from);

@@ -94,6 +94,7 @@ class NativeObject : public Napi::ObjectWrap<NativeObject> {
                            InstanceMethod<&NativeObject::AttachBy<AttachKprobe>>("attachKprobe"),
                            InstanceMethod<&NativeObject::AttachBy<AttachKprobeMulti>>("attachKprobeMulti"),
                            InstanceMethod<&NativeObject::AttachBy<AttachUprobe>>("attachUprobe"),
+                           InstanceMethod<&NativeObject::AttachBy<AttachUprobeMulti>>("attachUprobeMulti"),
                            InstanceMethod<&NativeObject::AttachBy<AttachUsdt>>("attachUsdt"),
                            InstanceMethod<&NativeObject::AttachBy<AttachTracepoint>>("attachTracepoint"),
                            InstanceMethod<&NativeObject::AttachBy<AttachIterator>>("attachIterator"),

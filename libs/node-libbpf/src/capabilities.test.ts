@@ -8,6 +8,7 @@ function facts(effective: CapabilityName[], more: Partial<PrivilegeFacts> = {}):
   return {
     effective: new Set(effective),
     kernel: [6, 12],
+    machine: 'x86_64',
     unprivilegedBpfDisabled: 2,
     perfEventParanoid: 2,
     tracefsReadable: false,
@@ -25,6 +26,7 @@ it.each<[string, PrivilegedAction, CapabilityName[], CapabilityName[]]>([
   ['opening by id', { does: 'open_by_id' }, agent, ['CAP_SYS_ADMIN']],
   ['statistics', { does: 'enable_stats' }, agent, ['CAP_SYS_ADMIN']],
   ['a uprobe', { does: 'attach', to: 'uprobe' }, agent, ['CAP_SYS_ADMIN']],
+  ['a USDT', { does: 'attach', to: 'usdt' }, agent, []],
   ['a kprobe', { does: 'attach', to: 'kprobe' }, ['CAP_BPF'], ['CAP_PERFMON']],
   ['a tracepoint', { does: 'attach', to: 'tracepoint' }, agent, ['CAP_DAC_READ_SEARCH']],
   ['cgroup_skb', { does: 'attach', to: 'cgroup_skb' }, ['CAP_BPF'], ['CAP_NET_ADMIN']],
@@ -44,6 +46,10 @@ it('asks for CAP_SYS_ADMIN alone below 5.8', () => {
   const old = facts(agent, { kernel: [5, 4], tracefsReadable: true });
   expect(neededCapabilities({ does: 'load', programType: 'xdp' }, old)).toEqual(['CAP_SYS_ADMIN']);
   expect(neededCapabilities({ does: 'attach', to: 'tracepoint' }, old)).toEqual(['CAP_SYS_ADMIN']);
+  const before = facts(agent, { kernel: [6, 5] });
+  expect(neededCapabilities({ does: 'attach', to: 'usdt' }, before)).toEqual(['CAP_SYS_ADMIN']);
+  const narrow = facts(agent, { machine: 'armv7l' });
+  expect(neededCapabilities({ does: 'attach', to: 'usdt' }, narrow)).toEqual(['CAP_SYS_ADMIN']);
 });
 
 it('knows where the settings of a system ask for less or more', () => {

@@ -1,5 +1,5 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { release } from 'node:os';
+import { machine, release } from 'node:os';
 
 /** The capabilities that the kernel asks for in what this library does (capabilities(7)). */
 const capabilityBits = {
@@ -23,7 +23,7 @@ export type PrivilegedAction =
   /** Listing ids and opening by id: programs, maps, links, BTFs. */
   | { does: 'open_by_id' }
   | { does: 'enable_stats' }
-  | { does: 'attach'; to: 'tracepoint' | 'kprobe' | 'uprobe' | 'perf_event' | 'cgroup_skb' | 'clsact' }
+  | { does: 'attach'; to: 'tracepoint' | 'kprobe' | 'uprobe' | 'usdt' | 'perf_event' | 'cgroup_skb' | 'clsact' }
   | { does: 'read_kernel_symbols' }
   | { does: 'read_descriptors_of_others' };
 
@@ -31,6 +31,8 @@ export type PrivilegedAction =
 export interface PrivilegeFacts {
   effective: ReadonlySet<CapabilityName>;
   kernel: readonly [major: number, minor: number];
+  /** The kernel's: `x86_64`, `aarch64`, `armv7l`. */
+  machine: string;
   /** kernel.unprivileged_bpf_disabled; undefined where it cannot be read. */
   unprivilegedBpfDisabled: number | undefined;
   /** kernel.perf_event_paranoid */
@@ -105,10 +107,20 @@ export function readPrivilegeFacts(): PrivilegeFacts {
   return {
     effective: effectiveCapabilities(),
     kernel: kernelVersion(),
+    machine: machine(),
     unprivilegedBpfDisabled: readNumber('/proc/sys/kernel/unprivileged_bpf_disabled'),
     perfEventParanoid: readNumber('/proc/sys/kernel/perf_event_paranoid'),
     tracefsReadable: isReadable('/sys/kernel/tracing/events') && isReadable('/sys/kernel/debug/tracing/events'),
   };
+}
+
+function isAtLeast(kernel: PrivilegeFacts['kernel'], major: number, minor: number): boolean {
+  return kernel[0] > major || (kernel[0] === major && kernel[1] >= minor);
+}
+
+/** uname's words for the processors of 32 bits that have a BPF JIT. */
+function is32Bit(machine: string): boolean {
+  return /^(armv[5-8]|i[3-6]86|mips$|ppc$|riscv32)/.test(machine);
 }
 
 function needsOfLoad(programType: string, facts: PrivilegeFacts): CapabilityName[] {
@@ -128,6 +140,8 @@ function needsOfAttach(to: string, facts: PrivilegeFacts): CapabilityName[] {
   if (to === 'cgroup_skb' || to === 'clsact') return ['CAP_NET_ADMIN'];
   // perf_uprobe_event_init() wants more than PERFMON: c9e0924e5c2b opened it and was taken back, also in stable kernels.
   if (to === 'uprobe') return ['CAP_SYS_ADMIN'];
+  // libbpf takes uprobe_multi for a USDT where the kernel has it, and its permission is that of the program.
+  if (to === 'usdt') return isAtLeast(facts.kernel, 6, 6) && !is32Bit(facts.machine) ? [] : ['CAP_SYS_ADMIN'];
   const needs: CapabilityName[] = [];
   // libbpf reads the tracepoint's number from tracefs, which belongs to root.
   if (to === 'tracepoint' && !facts.tracefsReadable) needs.push('CAP_DAC_READ_SEARCH');
@@ -143,8 +157,7 @@ function needsOfAttach(to: string, facts: PrivilegeFacts): CapabilityName[] {
  * CAP_PERFMON and CAP_NET_ADMIN in these checks, and is the only one there is below 5.8 (kernel commit a17b53c4a4b5).
  */
 export function neededCapabilities(action: PrivilegedAction, facts = readPrivilegeFacts()): CapabilityName[] {
-  const [major, minor] = facts.kernel;
-  const hasCapBpf = major > 5 || (major === 5 && minor >= 8);
+  const hasCapBpf = isAtLeast(facts.kernel, 5, 8);
   switch (action.does) {
     case 'load':
       return hasCapBpf ? needsOfLoad(action.programType, facts) : ['CAP_SYS_ADMIN'];
@@ -179,6 +192,6 @@ export function missingCapabilities(action: PrivilegedAction, facts = readPrivil
   );
   if (missing.length > 0 || effective.has('CAP_SYS_RESOURCE')) return missing;
   // BPF memory counted against RLIMIT_MEMLOCK before 5.11, and the refusal was EPERM as well (kernel commit 97306be45fbe).
-  const chargesMemlock = kernel[0] < 5 || (kernel[0] === 5 && kernel[1] < 11);
+  const chargesMemlock = !isAtLeast(kernel, 5, 11);
   return chargesMemlock && (action.does === 'create_map' || action.does === 'load') ? ['CAP_SYS_RESOURCE'] : [];
 }

@@ -67,8 +67,8 @@ export class VerifierError extends LibbpfError {
   /** The line of C that this instruction comes from, for objects that were compiled with -g. */
   readonly source: SourceLine | undefined;
 
-  constructor(program: string, errno: number, log: string, detail: string) {
-    super('BPF_VERIFIER', `load ${program}`, errno, detail);
+  constructor(program: string, errno: number, log: string, detail: string, needs: readonly CapabilityName[] = []) {
+    super('BPF_VERIFIER', `load ${program}`, errno, detail, needs);
     this.program = program;
     this.log = log;
     const refusal = parseVerifierLog(log);

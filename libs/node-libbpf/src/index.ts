@@ -16,7 +16,13 @@ export { Program } from './program.js';
 export type { NetfilterOptions } from './program.js';
 export type { PerfEventOptions } from './perf-event.js';
 export type { TestRunOptions, TestRunResult } from './test-run.js';
-export type { KprobeMultiOptions, KprobeOptions, UprobeOptions, UsdtOptions } from './probe-target.js';
+export type {
+  KprobeMultiOptions,
+  KprobeOptions,
+  UprobeMultiOptions,
+  UprobeOptions,
+  UsdtOptions,
+} from './probe-target.js';
 export { Link } from './link.js';
 export {
   CgroupLink,
@@ -38,6 +44,11 @@ export {
   XdpLink,
 } from './link-kinds.js';
 export type { LinkTypeFacts } from './link-kinds.js';
+export { attachTypes } from './attach-types.js';
+export type { AttachTypeFacts, AttachTypeName } from './attach-types.js';
+export { capabilitiesToAttach, capabilitiesToCreate, privilegedActions } from './attach-capabilities.js';
+export { mapTypes } from './map-types.js';
+export type { MapTypeFacts } from './map-types.js';
 export type { LinkInfo, PerfEventTarget } from './link-info.js';
 export { ClsactFilter } from './clsact-filter.js';
 export type { ClsactOptions, ClsactRecord } from './clsact-filter.js';

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
+import { gnuBuildId } from '@bpfleet/btf';
 import { requireText } from './arguments.js';
 import { argumentError, LibbpfError } from './errors.js';
 import { native } from './native.js';
@@ -62,26 +63,11 @@ export function readBtf(id: number): Buffer | undefined {
   return openHandleById(`read BTF ${id}`, id, () => native.readBtf(id));
 }
 
-/**
- * The kernel's GNU build id, lower-case hexadecimal; undefined where it has none or does not show it. Notes are u32 sizes of
- * name and content, u32 type, then both, each padded to 4 bytes, in this machine's byte order (elf(5)).
- */
+/** The kernel's GNU build id, lower-case hexadecimal; undefined where it has none or does not show it. */
 export function kernelBuildId(readNotes = () => readFileSync(notesPath)): string | undefined {
-  let notes: Buffer;
   try {
-    notes = readNotes().subarray(0, notesBytesMax);
+    return gnuBuildId(readNotes().subarray(0, notesBytesMax), endianness() === 'LE');
   } catch {
     return undefined;
   }
-  const u32 = (at: number) => (endianness() === 'LE' ? notes.readUInt32LE(at) : notes.readUInt32BE(at));
-  const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
-  for (let at = 0; at + 12 <= notes.length;) {
-    const [nameBytes, contentBytes, type] = [u32(at), u32(at + 4), u32(at + 8)];
-    const content = at + 12 + padded(nameBytes);
-    if (content + contentBytes > notes.length) return undefined;
-    const name = notes.toString('latin1', at + 12, at + 12 + nameBytes);
-    if (type === 3 && name === 'GNU\0') return notes.toString('hex', content, content + contentBytes);
-    at = content + padded(contentBytes);
-  }
-  return undefined;
 }

@@ -120,17 +120,18 @@ interface LinkProbe {
   of?: string;
   /** What a kernel says that has such links and looks at the target, which is none. */
   known: string;
-  kernelFunction?: string;
+  /** What beside loading the program takes a capability. */
+  needs?: PrivilegedAction;
 }
 
-function link({ programType, attachType, target, of = '', known }: LinkProbe): Probe {
+function link({ programType, attachType, target, of = '', known, needs }: LinkProbe): Probe {
   return ({ privileges }) => {
     const handle = native.probeLoad(programType, attachType, Buffer.concat(returnZero), undefined);
     const action = { does: 'load', programType } as const;
     if (typeof handle === 'number') return refused(-handle, action, privileges);
     const result = native.probeLink(handle.fd(), target, attachType, of);
     handle.close();
-    return result === 0 || errnoName(-result) === known ? yes : refused(-result, action, privileges);
+    return result === 0 || errnoName(-result) === known ? yes : refused(-result, needs ?? action, privileges);
   };
 }
 
@@ -199,6 +200,7 @@ export const featureProbes = {
     attachType: 'cgroup_inet_ingress',
     target: noDescriptor,
     known: 'EBADF',
+    needs: { does: 'attach', to: 'cgroup_skb' },
   }),
   netns_links: link({
     programType: 'flow_dissector',

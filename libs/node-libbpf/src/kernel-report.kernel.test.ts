@@ -55,6 +55,7 @@ it('takes a refusal for a no only when every capability is there', () => {
   const facts = (...effective: ('CAP_BPF' | 'CAP_PERFMON')[]) => ({
     effective: new Set(effective),
     kernel: [6, 12] as const,
+    machine: 'x86_64',
     unprivilegedBpfDisabled: 2,
     perfEventParanoid: 2,
     tracefsReadable: true,

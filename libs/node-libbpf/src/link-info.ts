@@ -22,7 +22,12 @@ export type PerfEventTarget =
       missed: bigint;
     }
   | { event: 'tracepoint'; tracepoint: string }
-  | { event: 'perf_event'; perfType: number; config: bigint };
+  | {
+      event: 'perf_event';
+      /** Of the PMU that has it, which is another than was asked for where the kernel has one of its own (the CPU clock's). */
+      perfType: number;
+      config: bigint;
+    };
 
 /** What the kernel tells about a link. What this kernel does not tell is undefined (counts of misses: 0). */
 export type LinkInfo =

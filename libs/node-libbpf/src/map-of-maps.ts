@@ -32,7 +32,7 @@ export class MapOfMaps<Key = Buffer> {
     const handle = native.openById('map', u32Codec.decode(id, 0));
     // Replaced between the two calls.
     if (typeof handle === 'number' && errnoName(-handle) === 'ENOENT') return undefined;
-    return new BpfMap(succeed('BPF_MAP', operation, () => handle));
+    return new BpfMap(succeed('BPF_MAP', operation, () => handle, { does: 'open_by_id' }));
   }
 
   delete(key: Key): boolean {

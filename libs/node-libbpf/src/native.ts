@@ -144,6 +144,13 @@ export interface NativeObject {
     pid: number,
     onReturn: boolean,
   ): NativeLink | number;
+  attachUprobeMulti(
+    program: number,
+    path: string,
+    functions: string | string[],
+    pid: number,
+    onReturn: boolean,
+  ): NativeLink | number;
   attachUsdt(program: number, path: string, provider: string, name: string, pid: number): NativeLink | number;
   attachTracepoint(program: number, category: string | undefined, name: string): NativeLink | number;
   attachIterator(program: number, mapFd: number): NativeLink | number;

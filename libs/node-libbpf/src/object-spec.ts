@@ -3,7 +3,8 @@ import type { BtfValue } from '@bpfleet/btf';
 import { requireInteger, requireText } from './arguments.js';
 import { BpfObject } from './bpf-object.js';
 import { ObjectTypes } from './btf-types.js';
-import { argumentError, LibbpfError, succeed, takeLibbpfLines, VerifierError } from './errors.js';
+import type { PrivilegedAction } from './capabilities.js';
+import { argumentError, LibbpfError, needsOf, succeed, takeLibbpfLines, VerifierError } from './errors.js';
 import { findNamed } from './find-named.js';
 import type { Global } from './global.js';
 import { globalsOf } from './global.js';
@@ -111,9 +112,23 @@ export class ObjectSpec {
     const lines = takeLibbpfLines();
     // The line that libbpf prints for the one program at which it stopped.
     const refused = /^prog '(.+)': BPF program load failed: /m.exec(lines)?.[1];
-    if (refused === undefined) throw new LibbpfError('BPF_LOAD', 'load', -result.error, this.#withBtfPath(lines));
+    const needs = needsOf(-result.error, this.#refusedAction(refused, lines));
+    if (refused === undefined) {
+      throw new LibbpfError('BPF_LOAD', 'load', -result.error, this.#withBtfPath(lines), needs);
+    }
     const log = logLevel === 0 ? result.log : (result.logs[refused] ?? '');
-    throw new VerifierError(refused, -result.error, log, lines);
+    throw new VerifierError(refused, -result.error, log, lines, log === '' ? needs : []);
+  }
+
+  /** What was being done when the kernel refused: libbpf names the program, or the map. */
+  #refusedAction(program: string | undefined, lines: string): PrivilegedAction {
+    const programType = this.programs.find(({ name }) => name === program)?.type;
+    if (programType !== undefined) return { does: 'load', programType };
+    const map = /^map '(.+)': failed to create: /m.exec(lines)?.[1];
+    const mapType = this.maps.find(({ name }) => name === map)?.type;
+    if (mapType !== undefined) return { does: 'create_map', mapType };
+    // Its own first try, of a program that does nothing.
+    return { does: 'load', programType: 'socket_filter' };
   }
 
   /** libbpf does not say which file it could not read. */

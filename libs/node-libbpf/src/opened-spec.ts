@@ -1,3 +1,4 @@
+import type { PrivilegedAction } from './capabilities.js';
 import { attempt, closedError, succeed } from './errors.js';
 import type { NativeObject } from './native.js';
 
@@ -22,9 +23,15 @@ export class OpenedSpec {
   }
 
   /** `what` names the thing that is changed: of two changes of one thing the later counts. */
-  change(code: 'BPF_ARGUMENT' | 'BPF_MAP', operation: string, what: string, apply: Change): number {
+  change(
+    code: 'BPF_ARGUMENT' | 'BPF_MAP',
+    operation: string,
+    what: string,
+    apply: Change,
+    needs?: PrivilegedAction,
+  ): number {
     const object = this.opened(operation);
-    const result = attempt(code, operation, () => apply(object));
+    const result = attempt(code, operation, () => apply(object), needs);
     this.#changes.delete(what);
     this.#changes.set(what, { operation, apply });
     return result;

@@ -30,6 +30,16 @@ export interface UprobeOptions {
   onReturn?: boolean;
 }
 
+export interface UprobeMultiOptions {
+  /** As UprobeOptions. */
+  path: string;
+  /** Names, or one pattern with `*` and `?` over the functions of its symbol table. */
+  functions: string | readonly string[];
+  /** One process; every process unless told. */
+  pid?: number;
+  onReturn?: boolean;
+}
+
 export interface UsdtOptions {
   path: string;
   provider: string;
@@ -55,14 +65,25 @@ export function requireKprobe(operation: string, options: KprobeOptions) {
   };
 }
 
-export function requireKprobeMulti(operation: string, options: KprobeMultiOptions) {
-  const { functions } = options;
-  const onReturn = options.onReturn === true;
-  if (typeof functions === 'string') return { functions: requireText(operation, 'functions', functions), onReturn };
+function requireFunctions(operation: string, functions: string | readonly string[]): string | string[] {
+  if (typeof functions === 'string') return requireText(operation, 'functions', functions);
   if (!Array.isArray(functions) || functions.length === 0 || functions.length > functionsMax) {
     throw argumentError(operation, `functions must be a pattern or 1 to ${functionsMax} names`);
   }
-  return { functions: functions.map((name) => requireText(operation, 'functions', name)), onReturn };
+  return functions.map((name) => requireText(operation, 'functions', name));
+}
+
+export function requireKprobeMulti(operation: string, options: KprobeMultiOptions) {
+  return { functions: requireFunctions(operation, options.functions), onReturn: options.onReturn === true };
+}
+
+export function requireUprobeMulti(operation: string, options: UprobeMultiOptions) {
+  return {
+    path: requireText(operation, 'path', options.path),
+    functions: requireFunctions(operation, options.functions),
+    pid: requirePid(operation, options.pid),
+    onReturn: options.onReturn === true,
+  };
 }
 
 export function requireUprobe(operation: string, options: UprobeOptions) {

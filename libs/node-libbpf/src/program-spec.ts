@@ -1,4 +1,5 @@
 import { requireText } from './arguments.js';
+import type { PrivilegedAction } from './capabilities.js';
 import { argumentError } from './errors.js';
 import type { NativeProgramFacts } from './native.js';
 import type { OpenedSpec } from './opened-spec.js';
@@ -62,11 +63,13 @@ export class ProgramSpec {
     if (program !== undefined && !(program instanceof Program)) {
       throw argumentError(operation, 'program must be a Program');
     }
-    this.#change('attach target', (object) => object.setAttachTarget(this.#index, program?.fd ?? -1, name));
+    // libbpf opens the BTF of a program by its id.
+    const needs = program === undefined ? undefined : ({ does: 'open_by_id' } as const);
+    this.#change('attach target', (object) => object.setAttachTarget(this.#index, program?.fd ?? -1, name), needs);
     this.#attachTarget = name;
   }
 
-  #change(what: string, apply: Parameters<OpenedSpec['change']>[3]): void {
-    this.#spec.change('BPF_ARGUMENT', `set ${what} of ${this.name}`, `program ${this.#index} ${what}`, apply);
+  #change(what: string, apply: Parameters<OpenedSpec['change']>[3], needs?: PrivilegedAction): void {
+    this.#spec.change('BPF_ARGUMENT', `set ${what} of ${this.name}`, `program ${this.#index} ${what}`, apply, needs);
   }
 }

@@ -11,6 +11,7 @@ import type {
   RawTracepointLink,
   SockmapLink,
   TcxLink,
+  UprobeMultiLink,
   UsdtLink,
   XdpLink,
 } from './link-kinds.js';
@@ -23,8 +24,14 @@ import { openHandleById } from './open-by-id.js';
 import type { PerfEventOptions } from './perf-event.js';
 import { requirePerfEvent } from './perf-event.js';
 import { removePin } from './pin.js';
-import type { KprobeMultiOptions, KprobeOptions, UprobeOptions, UsdtOptions } from './probe-target.js';
-import { requireKprobe, requireKprobeMulti, requireUprobe, requireUsdt } from './probe-target.js';
+import type {
+  KprobeMultiOptions,
+  KprobeOptions,
+  UprobeMultiOptions,
+  UprobeOptions,
+  UsdtOptions,
+} from './probe-target.js';
+import { requireKprobe, requireKprobeMulti, requireUprobe, requireUprobeMulti, requireUsdt } from './probe-target.js';
 import type { TestRunOptions, TestRunResult } from './test-run.js';
 import { requireTestRun } from './test-run.js';
 
@@ -59,7 +66,7 @@ export interface ProgramOrigin {
 
 /** What attach() makes of a section where the kernel has no link to ask, and which refusals are about capabilities. */
 function attachedBySection(section: string, type: string): { linkType: string; needs?: PrivilegedAction } {
-  if (section.startsWith('usdt')) return { linkType: 'usdt', needs: { does: 'attach', to: 'uprobe' } };
+  if (section.startsWith('usdt')) return { linkType: 'usdt', needs: { does: 'attach', to: 'usdt' } };
   if (/^u(ret)?probe/.test(section)) return { linkType: 'perf_event', needs: { does: 'attach', to: 'uprobe' } };
   if (type === 'tracepoint') return { linkType: 'perf_event', needs: { does: 'attach', to: 'tracepoint' } };
   if (type === 'kprobe') return { linkType: 'perf_event', needs: { does: 'attach', to: 'kprobe' } };
@@ -163,13 +170,22 @@ export class Program {
     );
   }
 
+  /** On many functions of a program or library with one link: `SEC("uprobe.multi")`, kernel ≥ 6.6. */
+  attachUprobeMulti(options: UprobeMultiOptions): UprobeMultiLink {
+    const operation = `attach ${this.name} to user functions`;
+    const { path, functions, pid, onReturn } = requireUprobeMulti(operation, options);
+    return this.#attachBy(operation, 'uprobe_multi', (object, index) =>
+      object.attachUprobeMulti(index, path, functions, pid, onReturn),
+    );
+  }
+
   /** On a user-defined static tracepoint: `SEC("usdt")` and bpf/usdt.bpf.h (≥ 5.15, whose bpf_get_attach_cookie() it uses; older ones with gaps). */
   attachUsdt(options: UsdtOptions): UsdtLink {
     const operation = `attach ${this.name} to a USDT`;
     const { path, provider, name, pid } = requireUsdt(operation, options);
     return this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid), {
       does: 'attach',
-      to: 'uprobe',
+      to: 'usdt',
     });
   }
 
