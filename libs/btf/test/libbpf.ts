@@ -23,17 +23,22 @@ export class Libbpf {
 
   /** Relocates an object against a BTF file, and gives what came out. Creates the object's maps, which takes root. */
   prepare(object: Uint8Array, btf: Uint8Array): Prepared {
+    return this.#relocate(object, btf);
+  }
+
+  /** The same, by way of this kernel: its verifier has to accept every program. */
+  load(object: Uint8Array, btf: Uint8Array): Prepared {
+    return this.#relocate(object, btf, 'load');
+  }
+
+  #relocate(object: Uint8Array, btf: Uint8Array, ...mode: 'load'[]): Prepared {
     const files = [join(this.#folder, 'object.o'), join(this.#folder, 'kernel.btf')] as const;
     writeFileSync(files[0], object);
     writeFileSync(files[1], btf);
     try {
-      const output = execFileSync(this.#tool('relocate'), files, {
-        encoding: 'utf8',
-        maxBuffer: OUTPUT_BYTES_MAX,
-        stdio: 'pipe',
-      });
-      const lines = output.split('\n').filter((line) => line !== '');
-      return { programs: new Map(lines.map(programOf)), refusal: undefined };
+      const options = { encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX, stdio: 'pipe' } as const;
+      const lines = execFileSync(this.#tool('relocate'), [...files, ...mode], options).split('\n');
+      return { programs: new Map(lines.filter((line) => line !== '').map(programOf)), refusal: undefined };
     } catch (error) {
       return { programs: new Map(), refusal: String((error as { stderr?: unknown }).stderr) };
     }

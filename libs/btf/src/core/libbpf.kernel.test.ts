@@ -18,8 +18,20 @@ const OWN = '/sys/kernel/btf/vmlinux';
 const BIG = KEPT_OBJECTS.filter((name) => name.endsWith('bpfeb'));
 const LITTLE = KEPT_OBJECTS.filter((name) => !name.endsWith('bpfeb'));
 
+const LONG = {
+  kind: 'int',
+  id: 0,
+  name: 'long unsigned int',
+  bytes: 8,
+  bits: 64,
+  offsetBits: 0,
+  signed: false,
+  isBool: false,
+  isChar: false,
+} as const;
+
 // libbpf creates an object's maps before it relocates, which takes root.
-describeWithKernel('CO-RE as libbpf does it', ['root', 'btf', 'clang', 'bpftool', 'libbpf_source'], () => {
+describeWithKernel('CO-RE as libbpf does it', ['root', 'bpf', 'btf', 'clang', 'bpftool', 'libbpf_source'], () => {
   let libbpf: Libbpf;
   const objects = new Map<string, Uint8Array>();
   beforeAll(() => {
@@ -60,6 +72,19 @@ describeWithKernel('CO-RE as libbpf does it', ['root', 'btf', 'clang', 'bpftool'
         }
       },
     );
+  });
+
+  it.each(PROBE_NAMES)('loads %s into this kernel, with a tailored BTF and no other', (name) => {
+    const bytes = objects.get(name) as Uint8Array;
+    const tailored = tailorBtf(readObject(bytes), parseBtf(kernelBtf('host')));
+    expect(tailored.length).toBeLessThan(4096);
+    const { refusal, programs } = libbpf.load(bytes, tailored);
+    expect(refusal).toBeUndefined();
+    expect(programs.size).toBeGreaterThan(0);
+    // Without the types the same object does not get that far, unless it has nothing to ask of them.
+    const empty = writeBtf([LONG]);
+    const asks = readObject(bytes).coreRelocations.some(({ kind }) => kind === 'field_byte_offset');
+    expect(libbpf.load(bytes, empty).refusal === undefined).toBe(!asks);
   });
 
   it.each(KEPT_OBJECTS)('%s is made of the source as it is (else run scripts/compile-objects.mjs)', (name) => {

@@ -1,6 +1,7 @@
 // Prints the instructions that libbpf hands to the kernel for each program of an object, relocated against a BTF file:
-//   relocate OBJECT BTF [verbose]
-// One line a program: its name, then the instructions in hexadecimal. The answer that libs/btf is held against.
+//   relocate OBJECT BTF [load]
+// One line a program: its name, then the instructions in hexadecimal. The answer that libs/btf is held against. With `load` the
+// object is loaded into this kernel first, and unloaded at the end; what libbpf and the verifier say goes to standard error.
 #include <bpf/libbpf.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,8 +9,7 @@
 
 static int print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	(void)level;
-	return vfprintf(stderr, format, args);
+	return level == LIBBPF_DEBUG ? 0 : vfprintf(stderr, format, args);
 }
 
 int main(int argc, char **argv)
@@ -26,9 +26,9 @@ int main(int argc, char **argv)
 	object = bpf_object__open_file(argv[1], &options);
 	if (!object)
 		return 1;
-	error = bpf_object__prepare(object);
+	error = argc > 3 ? bpf_object__load(object) : bpf_object__prepare(object);
 	if (error) {
-		fprintf(stderr, "bpf_object__prepare: %d\n", error);
+		fprintf(stderr, "%s: %d\n", argc > 3 ? "bpf_object__load" : "bpf_object__prepare", error);
 		return 1;
 	}
 	bpf_object__for_each_program(program, object) {
