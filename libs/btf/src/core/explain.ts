@@ -105,8 +105,13 @@ function suffix({ hint }: FieldChange): string {
   return hint === undefined ? '' : `: ${hint}`;
 }
 
+const NAMES = new WeakMap<CompositeType, Set<string>>();
+
 function memberNames(btf: Btf, type: CompositeType): Set<string> {
+  const known = NAMES.get(type);
+  if (known !== undefined) return known;
   const names = new Set<string>();
+  NAMES.set(type, names);
   const pending: CompositeType[] = [type];
   for (let seen = 0; pending.length > 0 && seen < MEMBERS_SEARCHED_MAX;) {
     for (const member of (pending.pop() as CompositeType).members) {

@@ -5,10 +5,8 @@ import { essentialName } from './names.js';
 import type { Relocation } from './relocation.js';
 import type { Accessor, AccessSpec } from './spec.js';
 import { enumValues, isEnumKind, isFieldKind, isFlexibleArray, SPEC_STEPS_MAX, SpecError } from './spec.js';
+import type { StepBudget } from './step-budget.js';
 import { typesMatch } from './types-match.js';
-
-/** Members looked at for one name: unnamed structs could double at every level. */
-const MEMBERS_LOOKED_MAX = 100_000;
 
 /** Where the same path cannot be walked any further; `at` is the number of the accessor. */
 export interface Mismatch {
@@ -24,21 +22,28 @@ export type MatchResult = { readonly spec: AccessSpec } | { readonly mismatch: M
 
 /**
  * Walks the local path through one candidate of the target.
- * @throws SpecError where the loader would give up, BtfError for a damaged target
+ * @throws SpecError where the loader would give up, BtfError for a damaged target, BTF_LIMIT
  */
-export function matchSpec(local: AccessSpec, kind: Relocation['kind'], target: Btf, targetId: number): MatchResult {
-  if (isFieldKind(kind)) return new FieldMatch(local, target, targetId).walk();
-  if (isEnumKind(kind)) return matchEnumerator(local, target, targetId);
+export function matchSpec(
+  local: AccessSpec,
+  kind: Relocation['kind'],
+  target: Btf,
+  targetId: number,
+  budget: StepBudget,
+): MatchResult {
+  if (isFieldKind(kind)) return new FieldMatch(local, target, targetId, budget).walk();
+  if (isEnumKind(kind)) return matchEnumerator(local, target, targetId, budget);
   const same =
     kind === 'type_matches'
-      ? typesMatch(local.btf, local.rootTypeId, target, targetId)
+      ? typesMatch(local.btf, local.rootTypeId, target, targetId, budget)
       : typesCompatible(local.btf, local.rootTypeId, target, targetId);
   if (!same) return { mismatch: { at: 0, why: 'other_type', typeId: targetId } };
   return { spec: { btf: target, rootTypeId: targetId, accessors: [], offsetBits: 0 } };
 }
 
-function matchEnumerator(local: AccessSpec, target: Btf, targetId: number): MatchResult {
+function matchEnumerator(local: AccessSpec, target: Btf, targetId: number, budget: StepBudget): MatchResult {
   const type = target.resolve(targetId);
+  budget.spend(enumValues(type)?.length);
   const wanted = essentialName(local.accessors[0]?.name ?? '');
   const index = enumValues(type)?.findIndex(({ name }) => essentialName(name) === wanted) ?? -1;
   if (index < 0) return { mismatch: { at: 0, why: 'no_enumerator', typeId: type.id } };
@@ -63,17 +68,17 @@ export function findMember(
   btf: Btf,
   typeId: number,
   name: string,
+  budget: StepBudget,
   stepsLeft: number = SPEC_STEPS_MAX,
 ): FoundMember | undefined {
-  return new MemberSearch(btf, name).in(typeId, stepsLeft);
+  return new MemberSearch(btf, name, budget).in(typeId, stepsLeft);
 }
 
 class MemberSearch {
-  #looked = 0;
-
   constructor(
     readonly btf: Btf,
     readonly name: string,
+    readonly budget: StepBudget,
   ) {}
 
   in(typeId: number, stepsLeft: number): FoundMember | undefined {
@@ -83,9 +88,7 @@ class MemberSearch {
       throw new SpecError(`a path through the target has more than ${SPEC_STEPS_MAX} steps`);
     }
     for (const [index, member] of holder.members.entries()) {
-      this.#looked += 1;
-      if (this.#looked > MEMBERS_LOOKED_MAX)
-        throw new SpecError(`a struct has more than ${MEMBERS_LOOKED_MAX} members`);
+      this.budget.spend();
       if (member.name === this.name) return { via: [{ holder, index }], offsetBits: member.offsetBits };
       if (member.name !== '') continue;
       const inner = this.in(member.typeId, stepsLeft - 1);
@@ -106,6 +109,7 @@ class FieldMatch {
     readonly local: AccessSpec,
     readonly target: Btf,
     readonly rootTypeId: number,
+    readonly budget: StepBudget,
   ) {
     this.#typeId = rootTypeId;
   }
@@ -124,7 +128,7 @@ class FieldMatch {
     const type = this.target.resolve(this.#typeId);
     const composite = this.local.btf.typeById(accessor.typeId) as CompositeType;
     const localMember = composite.members[accessor.index];
-    const found = findMember(this.target, type.id, accessor.name ?? '', SPEC_STEPS_MAX - this.#steps);
+    const found = findMember(this.target, type.id, accessor.name ?? '', this.budget, SPEC_STEPS_MAX - this.#steps);
     const last = found?.via.at(-1);
     const member = last?.holder.members[last.index];
     if (found === undefined || last === undefined || member === undefined || localMember === undefined) {

@@ -1,3 +1,4 @@
+import { BtfError } from '../error.js';
 import type { ProgramPart } from '../object/code-table.js';
 import { INSTRUCTION_BYTES } from '../object/programs.js';
 import type { BpfObjectFile } from '../object/types.js';
@@ -6,6 +7,8 @@ import { LiveCode } from './live-code.js';
 import type { CoreResolution, ResolvedRelocation } from './resolve.js';
 
 const OFFSET_MAX = 0x7fff;
+/** A kernel takes a million in one program; an object's programs may share subprograms, and each gets its own copy. */
+const INSTRUCTIONS_MAX = 2_000_000;
 
 /** One program as the loader would hand it to the kernel, as far as CO-RE decides it. */
 export interface PatchedProgram {
@@ -30,7 +33,10 @@ export interface PatchResult {
   readonly refusals: readonly PatchRefusal[];
 }
 
-/** Applies a resolution to copies of the object's programs. */
+/**
+ * Applies a resolution to copies of the object's programs.
+ * @throws BtfError BTF_LIMIT
+ */
 export function patchInstructions(object: BpfObjectFile, resolution: CoreResolution): PatchResult {
   const byPlace = new Map<string, ResolvedRelocation[]>();
   for (const resolved of resolution.relocations) {
@@ -44,8 +50,19 @@ export function patchInstructions(object: BpfObjectFile, resolution: CoreResolut
   for (const resolved of resolution.relocations) {
     if (resolved.outcome === 'refused') refusals.set(resolved, resolved.reason ?? 'refused');
   }
+  checkInstructions(object);
   const programs = object.programs.map(({ name }) => patchProgram(object, name, byPlace, refusals));
   return { programs, refusals: [...refusals].map(([resolved, reason]) => ({ resolved, reason })) };
+}
+
+function checkInstructions(object: BpfObjectFile): void {
+  let count = 0;
+  for (const { name } of object.programs) {
+    for (const part of object.code.partsOf(name) ?? []) count += part.instructionCount;
+    if (count > INSTRUCTIONS_MAX) {
+      throw new BtfError('BTF_LIMIT', `the programs have more than ${INSTRUCTIONS_MAX} instructions together`);
+    }
+  }
 }
 
 function patchProgram(

@@ -10,13 +10,15 @@ import type { LiveCode } from './live-code.js';
 import type { PatchedProgram } from './patch.js';
 import { liveCodeOf, patchInstructions } from './patch.js';
 import type { AddressRead, Surroundings } from './reads.js';
-import { branchTargets, readsThrough, StepBudget } from './reads.js';
+import { branchTargets, readsThrough } from './reads.js';
+import { StepBudget } from './step-budget.js';
 import type { CoreResolution, ResolvedRelocation } from './resolve.js';
 import { resolveCoreRelocations } from './resolve.js';
 import type { AccessSpec } from './spec.js';
 import { specValue } from './value.js';
 
 const DIMENSIONS_MAX = 64;
+const FOLLOW_STEPS_MAX = 20_000_000;
 
 /**
  * - `past_end`: more bytes are read than the field has here, and what comes is partly its neighbour: silent garbage.
@@ -114,7 +116,7 @@ function fieldOf32Bits({ local }: ResolvedRelocation): FieldThere | undefined {
 class Search {
   readonly #byPlace = new Map<string, ResolvedRelocation[]>();
   readonly #patched: ReadonlyMap<string, PatchedProgram>;
-  readonly #steps = new StepBudget();
+  readonly #steps = new StepBudget(FOLLOW_STEPS_MAX, 'following reads');
 
   constructor(
     readonly object: BpfObjectFile,

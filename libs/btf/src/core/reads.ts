@@ -1,6 +1,6 @@
-import { BtfError } from '../error.js';
 import type { InstructionView } from './instruction.js';
 import { CLASS, OPCODE } from './instruction.js';
+import type { StepBudget } from './step-budget.js';
 
 /** Instructions looked at behind the one that makes an address; clang reads within a dozen. */
 const WINDOW = 96;
@@ -12,7 +12,6 @@ const FROM_REGISTER = 3;
 const CALLER_SAVED = [0, 1, 2, 3, 4, 5];
 /** Ways through the branches behind one address. */
 const PATHS_MAX = 64;
-const STEPS_MAX = 20_000_000;
 
 /** One read from an address that a relocation made. */
 export interface AddressRead {
@@ -32,17 +31,6 @@ export interface Surroundings {
   readonly targets: ReadonlySet<number>;
   /** What is left for all addresses together. */
   readonly steps: StepBudget;
-}
-
-/** Code made to do harm could have as many ways as it likes. */
-export class StepBudget {
-  #left = STEPS_MAX;
-
-  /** @throws BtfError BTF_LIMIT */
-  spend(): void {
-    this.#left -= 1;
-    if (this.#left < 0) throw new BtfError('BTF_LIMIT', `reads cannot be followed in ${STEPS_MAX} steps`);
-  }
 }
 
 export function branchTargets(view: InstructionView): Set<number> {

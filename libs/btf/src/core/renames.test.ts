@@ -10,6 +10,7 @@ import { findMember } from './match.js';
 import { FIELD_CHANGES, TYPE_CHANGES } from './renames.js';
 import type { FieldChange } from './renames.js';
 import { resolveCoreRelocations } from './resolve.js';
+import { StepBudget } from './step-budget.js';
 
 /** `arm64-6.12` and `6.12.9-amd64` → 6012, so that 6.12 is later than 6.2. */
 function orderOf(version: string): number {
@@ -26,7 +27,8 @@ function faultOf(btf: Btf, order: number, change: FieldChange): string | undefin
   const { type, field, now, retyped, since } = change;
   const id = idOf(btf, type);
   if (id === undefined) return undefined;
-  const has = (name: string): boolean => findMember(btf, id, name) !== undefined;
+  const has = (name: string): boolean =>
+    findMember(btf, id, name, new StepBudget(1_000_000, 'a look-up')) !== undefined;
   const others = FIELD_CHANGES.filter((other) => other !== change && other.type === type);
   if (order >= orderOf(since)) {
     if (retyped === undefined && has(field)) return `${field} is still there`;

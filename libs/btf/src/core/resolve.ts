@@ -10,12 +10,15 @@ import { essentialName } from './names.js';
 import type { Relocation } from './relocation.js';
 import type { AccessSpec } from './spec.js';
 import { parseSpec, SpecError, specPath } from './spec.js';
+import { StepBudget } from './step-budget.js';
 import type { SpecValue } from './value.js';
 import { mayResize, missingValue, specValue } from './value.js';
 
 /** A probe has some hundreds; each is looked for among all types of its name. */
 const RELOCATIONS_MAX = 100_000;
 const CANDIDATES_MAX = 4096;
+/** Members, enumerators and types compared for one object: thousands of times what a large one needs. */
+const STEPS_MAX = 20_000_000;
 
 /** What was found in the target. */
 export interface RelocationTarget {
@@ -114,6 +117,11 @@ interface Candidate {
 class Resolver {
   /** Candidates that fitted once; later relocations of the same type look only at those, as in the loader. */
   readonly #candidates = new Map<number, readonly Candidate[]>();
+  /** All types of a kind and name, for local types that share one. */
+  readonly #called = new Map<string, readonly Candidate[]>();
+  /** Why there is no type of a kind and name. */
+  readonly #absent = new Map<string, string>();
+  readonly #budget = new StepBudget(STEPS_MAX, 'resolving the relocations of this object');
 
   constructor(
     readonly object: BpfObjectFile,
@@ -128,7 +136,7 @@ class Resolver {
       local = { path: specPath(spec), spec, found: specValue(spec, relocation.kind) };
       return this.#decide(relocation, local);
     } catch (error) {
-      if (!(error instanceof SpecError) && !(error instanceof BtfError)) throw error;
+      if (this.#budget.isSpent || !(error instanceof SpecError || error instanceof BtfError)) throw error;
       return decision('refused', local, { reason: error.message });
     }
   }
@@ -142,7 +150,7 @@ class Resolver {
     let mismatch: (Exclude<MatchResult, { spec: unknown }> & { readonly btf: Btf }) | undefined;
     const fitting: Candidate[] = [];
     for (const candidate of candidates) {
-      const match = matchSpec(local.spec, relocation.kind, candidate.btf, candidate.id);
+      const match = matchSpec(local.spec, relocation.kind, candidate.btf, candidate.id, this.#budget);
       if ('mismatch' in match) {
         mismatch ??= { ...match, btf: candidate.btf };
         continue;
@@ -157,9 +165,7 @@ class Resolver {
       return this.#found(local, agreed);
     }
     const reason =
-      mismatch === undefined
-        ? explainNoType(local.spec, this.target)
-        : explainMismatch(local.spec, mismatch.btf, mismatch.mismatch);
+      mismatch === undefined ? this.#noType(local.spec) : explainMismatch(local.spec, mismatch.btf, mismatch.mismatch);
     const missing = missingValue(relocation.kind);
     if (missing === undefined) return decision('poisoned', local, { reason });
     return decision('resolved', local, { value: missing.value, reason });
@@ -173,22 +179,35 @@ class Resolver {
     return decision('resolved', local, { value: target.found.value, target, resizeUnsafe });
   }
 
+  /** Looking in every kind for the name takes time where it has many types. */
+  #noType(spec: AccessSpec): string {
+    const { kind, name } = spec.btf.typeById(spec.rootTypeId);
+    const key = `${kind} ${essentialName(name)}`;
+    const reason = this.#absent.get(key) ?? explainNoType(spec, this.target);
+    this.#absent.set(key, reason);
+    return reason;
+  }
+
   #candidatesOf(typeId: number, name: string): readonly Candidate[] {
     const known = this.#candidates.get(typeId);
     if (known !== undefined) return known;
     const { kind } = this.object.btf.typeById(typeId);
-    const own = candidatesIn(this.target, kind, name);
-    // As in the loader: a module's types count only where the kernel itself has none of that name.
-    const base = this.target.base === undefined ? own : own.filter(({ id }) => id < this.target.firstId);
-    const ofKernel = base.length > 0 ? base : own;
-    const chosen =
-      ofKernel.length > 0
-        ? ofKernel
-        : this.modules.flatMap((module) => candidatesIn(module, kind, name).filter(({ id }) => id >= module.firstId));
-    if (chosen.length > CANDIDATES_MAX)
+    const key = `${kind} ${essentialName(name)}`;
+    const found = this.#called.get(key) ?? this.#candidatesCalled(kind, name);
+    this.#called.set(key, found);
+    if (found.length > CANDIDATES_MAX)
       throw new BtfError('BTF_LIMIT', `more than ${CANDIDATES_MAX} types are called ${name}`);
-    this.#candidates.set(typeId, chosen);
-    return chosen;
+    this.#candidates.set(typeId, found);
+    return found;
+  }
+
+  /** As in the loader: a module's types count only where the kernel itself has none of that name. */
+  #candidatesCalled(kind: BtfKind, name: string): readonly Candidate[] {
+    const own = candidatesIn(this.target, kind, name);
+    const base = this.target.base === undefined ? own : own.filter(({ id }) => id < this.target.firstId);
+    if (base.length > 0) return base;
+    if (own.length > 0) return own;
+    return this.modules.flatMap((module) => candidatesIn(module, kind, name).filter(({ id }) => id >= module.firstId));
   }
 }
 

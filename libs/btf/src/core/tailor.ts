@@ -8,9 +8,11 @@ import type { ResolvedRelocation } from './resolve.js';
 import { resolveCoreRelocations } from './resolve.js';
 import type { AccessSpec } from './spec.js';
 import { isFieldKind } from './spec.js';
+import { StepBudget } from './step-budget.js';
 
 /** A tailored BTF of a probe has some dozens; this is for objects that were made to do harm. */
 const TYPES_MAX = 100_000;
+const STEPS_MAX = 20_000_000;
 
 /**
  * The least BTF with which an object gives the same instructions as with the target's whole BTF: for devices whose kernel has
@@ -40,6 +42,7 @@ class Selection {
   /** Members of composites and enumerators of enums that are kept, by type. */
   readonly #parts = new Map<number, Set<number>>();
   readonly #wholeDone = new Set<number>();
+  readonly #budget = new StepBudget(STEPS_MAX, 'tailoring a BTF for this object');
 
   constructor(readonly target: Btf) {}
 
@@ -76,7 +79,7 @@ class Selection {
 
   /** Keeps a member and the anonymous composites in front of it; returns the member's type. */
   #keepMember(typeId: number, name: string): number {
-    const found = findMember(this.target, typeId, name);
+    const found = findMember(this.target, typeId, name, this.#budget);
     if (found === undefined) throw new BtfError('BTF_NOT_FOUND', `type ${typeId} has no member ${name}`);
     for (const { holder, index } of found.via) this.#keepPart(holder.id, index);
     const { holder, index } = found.via.at(-1) as (typeof found.via)[number];

@@ -1,29 +1,27 @@
-import { BtfError } from '../error.js';
 import type { Btf } from '../types/btf.js';
 import type { BtfType, CompositeType, EnumType } from '../types/types.js';
 import { isEnum } from './compatible.js';
 import { essentialName } from './names.js';
+import { SpecError } from './spec.js';
+import type { StepBudget } from './step-budget.js';
 
 const DEPTH_MAX = 32;
-/** Comparisons of two types in one question: a struct of many nested structs would otherwise multiply without end. */
-const COMPARISONS_MAX = 1_000_000;
 
 /**
  * The strict question of `bpf_core_type_matches`: integers agree in size and sign, every member of the local struct is in the
  * target under the same name with a matching type, every enumerator is there by name. Behind a pointer only the name and the
  * kind of a composite count, and a forward declaration is as good as the thing itself.
- * @throws BtfError BTF_LIMIT
+ * @throws SpecError when types are nested too deeply, as the loader gives up then; BtfError BTF_LIMIT
  */
-export function typesMatch(local: Btf, localId: number, target: Btf, targetId: number): boolean {
-  return new Comparison(local, target).types(localId, targetId, false, 0);
+export function typesMatch(local: Btf, localId: number, target: Btf, targetId: number, budget: StepBudget): boolean {
+  return new Comparison(local, target, budget).types(localId, targetId, false, 0);
 }
 
 class Comparison {
-  #count = 0;
-
   constructor(
     readonly local: Btf,
     readonly target: Btf,
+    readonly budget: StepBudget,
   ) {}
 
   types(localId: number, targetId: number, insidePointer: boolean, depth: number): boolean {
@@ -31,10 +29,7 @@ class Comparison {
     let a = this.local.resolve(localId);
     let b = this.target.resolve(targetId);
     for (let step = 0; step < DEPTH_MAX && depth < DEPTH_MAX; step += 1) {
-      this.#count += 1;
-      if (this.#count > COMPARISONS_MAX) {
-        throw new BtfError('BTF_LIMIT', `a match of types takes more than ${COMPARISONS_MAX} comparisons`);
-      }
+      this.budget.spend();
       if (!sameName(a.name, b.name)) return false;
       if (a.kind === 'ptr' && b.kind === 'ptr') {
         behindPointer = true;
@@ -56,7 +51,7 @@ class Comparison {
       a = this.local.resolve(a.typeId);
       b = this.target.resolve(b.typeId);
     }
-    throw new BtfError('BTF_LIMIT', `a match of types is nested deeper than ${DEPTH_MAX}`);
+    throw new SpecError(`a match of types is nested deeper than ${DEPTH_MAX}`);
   }
 
   #leaves(a: BtfType, b: BtfType, behindPointer: boolean, depth: number): boolean {
@@ -68,7 +63,7 @@ class Comparison {
         return behindPointer && b.kind === a.of;
       case 'enum':
       case 'enum64':
-        return isEnum(b) && enumsMatch(a, b as EnumType);
+        return isEnum(b) && this.#enums(a, b as EnumType);
       case 'struct':
       case 'union':
         if (behindPointer) return b.kind === a.kind || (b.kind === 'fwd' && b.of === a.kind);
@@ -80,20 +75,22 @@ class Comparison {
     }
   }
 
+  #enums(a: EnumType, b: EnumType): boolean {
+    this.budget.spend(a.values.length + b.values.length);
+    if (a.bytes !== b.bytes || a.values.length > b.values.length) return false;
+    const names = new Set(b.values.map(({ name }) => essentialName(name)));
+    return a.values.every(({ name }) => names.has(essentialName(name)));
+  }
+
   #composites(a: CompositeType, b: CompositeType, depth: number): boolean {
     if (a.members.length > b.members.length) return false;
     return a.members.every((member) =>
-      b.members.some(
-        (other) => sameName(member.name, other.name) && this.types(member.typeId, other.typeId, false, depth + 1),
-      ),
+      b.members.some((other) => {
+        this.budget.spend();
+        return sameName(member.name, other.name) && this.types(member.typeId, other.typeId, false, depth + 1);
+      }),
     );
   }
-}
-
-function enumsMatch(a: EnumType, b: EnumType): boolean {
-  if (a.bytes !== b.bytes || a.values.length > b.values.length) return false;
-  const names = new Set(b.values.map(({ name }) => essentialName(name)));
-  return a.values.every(({ name }) => names.has(essentialName(name)));
 }
 
 function sameName(local: string, target: string): boolean {

@@ -27,6 +27,8 @@ export class HeaderNames implements Names {
   /** The kernel's `va_list` is not that of the compiler that reads the header, and must not lend it its layout. */
   readonly #ordinary = new Set<string>(['__builtin_va_list']);
   readonly #byId = new Map<number, string>();
+  /** The flavour to try next, so that many types of one name do not ask for each other's again and again. */
+  readonly #versions = new Map<string, number>();
 
   readonly type = (type: BtfType): string => {
     const known = this.#byId.get(type.id);
@@ -61,16 +63,21 @@ export class HeaderNames implements Names {
 
   #unique(name: string): string {
     let candidate = name;
-    for (let version = 2; this.#ordinary.has(candidate); version += 1) candidate = `${name}___${version}`;
+    let version = this.#versions.get(name) ?? 2;
+    for (; this.#ordinary.has(candidate); version += 1) candidate = `${name}___${version}`;
+    if (candidate !== name) this.#versions.set(name, version);
     this.#ordinary.add(candidate);
     return candidate;
   }
 
   /** A forward declaration shares the name of the definition, whichever comes first. */
   #tag(name: string, kind: string, definedBy: number | undefined): string {
-    for (let version = 1; ; version += 1) {
+    const key = `${kind}${definedBy === undefined ? ' declared' : ''} ${name}`;
+    for (let version = this.#versions.get(key) ?? 1; ; version += 1) {
       const candidate = version === 1 ? name : `${name}___${version}`;
       const taken = this.#tags.get(candidate);
+      // What comes before it is of another kind, or defined, and stays so.
+      this.#versions.set(key, version);
       if (taken === undefined) {
         this.#tags.set(candidate, { kind, definedBy });
         return candidate;

@@ -84,7 +84,7 @@ export class LayoutTable {
     sizes: readonly number[],
     packed: boolean,
   ): CompositeLayout | undefined {
-    const align = packed ? 1 : Math.max(1, ...aligns);
+    const align = packed ? 1 : aligns.reduce((most, each) => Math.max(most, each), 1);
     const before: Filler[] = [];
     let cursor = 0;
     for (const [index, member] of type.members.entries()) {

@@ -3,6 +3,9 @@ import type { RawBtf } from './record.js';
 import type { BtfKind } from './types.js';
 import { BTF_KINDS } from './types.js';
 
+/** A kernel's own limit on names (KSYM_NAME_LEN); longer ones are not found. */
+const NAME_CHARS_MAX = 512;
+
 /** Finds types by name. Built once, at the first question: a kernel has 100,000 names, and most are never asked for. */
 export class NameIndex {
   /** By name, all ids of whatever kind, in their order. */
@@ -30,6 +33,7 @@ export class NameIndex {
   }
 
   #add(name: string, id: number): void {
+    if (name.length > NAME_CHARS_MAX) return;
     const before = this.#ids.get(name);
     if (before === undefined) this.#ids.set(name, id);
     else if (typeof before === 'number') this.#ids.set(name, [before, id]);

@@ -65,7 +65,9 @@ function appendRecord(words: number[], type: BtfType, strings: StringPool): void
   const { vlen, flag, sizeOrType, trailer } = encode(type, strings);
   if (vlen > VLEN_MAX) throw new BtfError('BTF_LIMIT', `${type.kind} ${type.name} has ${vlen} entries`);
   const kind = BTF_KINDS.indexOf(type.kind);
-  words.push(strings.offsetOf(type.name), (flag ? 0x8000_0000 : 0) | (kind << 24) | vlen, sizeOrType, ...trailer);
+  words.push(strings.offsetOf(type.name), (flag ? 0x8000_0000 : 0) | (kind << 24) | vlen, sizeOrType);
+  // One at a time: a struct may have more members than a call may have arguments.
+  for (const word of trailer) words.push(word);
 }
 
 interface Encoded {
