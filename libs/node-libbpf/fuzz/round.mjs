@@ -1,4 +1,5 @@
 // What round `index` of a seed does. It depends on the two numbers and the corpus alone.
+import { createHash } from 'node:crypto';
 import { applyEdits } from './mutate.mjs';
 import { Random } from './random.mjs';
 
@@ -16,4 +17,14 @@ export function drawRound(corpus, seed, index, only) {
 
 export function inputOf(corpus, { base, edits }) {
   return applyEdits(corpus.named(base).bytes, edits);
+}
+
+/** The same for two runs that had the same inputs. */
+export function digestOf(corpus, seed, rounds) {
+  const hash = createHash('sha256');
+  for (let index = 0; index < rounds; index += 1) {
+    const round = drawRound(corpus, seed, index);
+    hash.update(`${round.what} ${round.base} ${round.kernel} ${round.random.u32()}\n`).update(inputOf(corpus, round));
+  }
+  return hash.digest('hex');
 }

@@ -3,7 +3,7 @@ import { variablesOf } from '@bpfleet/btf';
 import type { ObjectTypes, TypeCodec } from './btf-types.js';
 import { translated, typeCodec } from './btf-types.js';
 import { encoded } from './codec.js';
-import { argumentError } from './errors.js';
+import { argumentError, LibbpfError } from './errors.js';
 
 /** The sections that libbpf makes maps of and that C calls variables; `.kconfig` and `.ksyms` belong to the kernel. */
 const dataSection = /^\.(rodata|data|bss)(\..*)?$/;
@@ -75,8 +75,15 @@ export class Global<Value = BtfValue> {
   }
 
   #typed(): TypeCodec<Value> {
-    this.#codec ??= typeCodec<Value>(`set ${this.name}`, this.name, this.#btf, this.#variable.typeId);
-    return this.#codec;
+    if (this.#codec !== undefined) return this.#codec;
+    const operation = `set ${this.name}`;
+    const codec = typeCodec<Value>(operation, this.name, this.#btf, this.#variable.typeId);
+    // What the section's BTF says of its variable and what the variable's type says need not agree.
+    if (this.#variable.offset + codec.bytes > this.#bytesOf.bytes) {
+      throw new LibbpfError('BPF_BTF', operation, 0, `its type reaches past the end of ${this.section}`);
+    }
+    this.#codec = codec;
+    return codec;
   }
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +29,8 @@ export type Capability =
   | 'mosquitto'
   | 'chromium'
   | 'dpkg-deb'
-  | 'xz';
+  | 'xz'
+  | 'sanitizers';
 
 // From src/ while jest runs the sources, from dist/ otherwise: both lie two folders below the workspace's.
 const REPOSITORY = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -68,6 +70,12 @@ function kernelHasSymbol(name: string): boolean {
 function activeLsms(): string[] {
   const file = '/sys/kernel/security/lsm';
   return existsSync(file) ? readFileSync(file, 'utf8').trim().split(',') : [];
+}
+
+/** The C++ compiler brings AddressSanitizer's runtime: it echoes the name of a library that it cannot find. */
+function hasSanitizers(): boolean {
+  if (which('c++') === undefined) return false;
+  return execFileSync('c++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).startsWith('/');
 }
 
 function hasPmu(name: string): boolean {
@@ -112,6 +120,7 @@ const CHECKS: Record<Capability, () => boolean> = {
   chromium: () => which('chromium') !== undefined,
   'dpkg-deb': () => which('dpkg-deb') !== undefined,
   xz: () => which('xz') !== undefined,
+  sanitizers: hasSanitizers,
 };
 
 /** Where libs/btf/scripts/fetch-libbpf.mjs puts its libbpf, or another one that the environment names. */
