@@ -1,6 +1,6 @@
 // Everything of a device's file system that is the agent's, for packages and for whoever measures what is packaged.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryDir } from '../../../scripts/bootstrap.mjs';
 import { Refusal } from '../../../scripts/say.mjs';
@@ -31,13 +31,10 @@ function runBuild(command, args) {
  * @param {Target} target
  */
 function programsOf(target) {
-  const prebuild = 'libs/node-libbpf/native/prebuild.mjs';
-  if (existsSync(join(repositoryDir, prebuild))) runBuild('node', [prebuild, '--arch', target.arch]);
+  runBuild('node', ['libs/node-libbpf/native/prebuild.mjs', '--arch', target.arch]);
   runBuild('node', ['apps/agent/reap/build.mjs', '--arch', target.arch]);
   const { program: node, licence } = nodeRuntime(target, join(repositoryDir, '.cache/agent-node'));
-  const addon = existsSync(join(repositoryDir, prebuild))
-    ? join(repositoryDir, 'libs/node-libbpf/prebuilds', target.prebuild, 'bpf.node')
-    : join(repositoryDir, 'libs/node-libbpf/build/Release/bpf.node');
+  const addon = join(repositoryDir, 'libs/node-libbpf/prebuilds', target.prebuild, 'bpf.node');
   const reap = join(agentDir, 'reap/build', target.prebuild, 'bpfleet-reap');
   for (const path of [node, addon, reap]) requireMachine(path, target.elfMachine);
   return { node, addon, reap, licence, glibc: glibcNeeded([node, addon, reap]) };
