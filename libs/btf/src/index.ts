@@ -52,6 +52,8 @@ export type { Accessor, AccessSpec } from './core/spec.js';
 export type { SpecValue } from './core/value.js';
 export { findLongReads, findReadMismatches } from './core/read-sizes.js';
 export type { ReadMismatch, ReadMismatchKind } from './core/read-sizes.js';
+export { kernelTypeNeeds } from './core/kernel-needs.js';
+export type { KernelTypeNeeds } from './core/kernel-needs.js';
 export { tailorBtf } from './core/tailor.js';
 export type { HeaderOptions } from './types/print-header.js';
 export { writeBtf } from './types/write.js';

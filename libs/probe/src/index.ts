@@ -1,6 +1,6 @@
 // The agent knows BTF only through this library.
-export { BtfError, CopyWriter, gnuBuildId, readObject } from '@bpfleet/btf';
-export type { BpfObjectFile, MapDefinition, ProgramDefinition } from '@bpfleet/btf';
+export { BtfError, CopyWriter, gnuBuildId, kernelTypeNeeds, readObject } from '@bpfleet/btf';
+export type { BpfObjectFile, KernelTypeNeeds, MapDefinition, ProgramDefinition } from '@bpfleet/btf';
 export { checkManifest } from './manifest/check.js';
 export { ManifestError, ParamError } from './manifest/error.js';
 export type { ManifestIssue } from './manifest/error.js';

@@ -1,4 +1,4 @@
-import type { DesiredDocument, FreshDocument, RootDocument } from './documents.js';
+import type { AddendumDocument, DesiredDocument, FreshDocument, RootDocument } from './documents.js';
 import { digestOf } from './digest.js';
 import { releaseSignersOf, signersOf, verifyDocument, peekDocument } from './envelope.js';
 import type { ReleaseDocument } from './documents.js';
@@ -73,6 +73,40 @@ export function acceptRelease(root: RootDocument, digest: string, bytes: Uint8Ar
   }
   const { probe } = peekDocument('release', bytes);
   return verifyDocument('release', bytes, releaseSignersOf(root, probe));
+}
+
+/** What an addendum must be for: this release's object, on this very kernel. */
+export interface AddendumUse {
+  readonly release: string;
+  readonly object: string;
+  /** Of the running kernel; null where it shows none, which matches nothing. */
+  readonly buildId: string | null;
+}
+
+/** The addendum named by `digest` in a desired state, signed by the role `btf`; with `use`, only when it is for exactly that. */
+export function acceptAddendum(
+  root: RootDocument,
+  digest: string,
+  bytes: Uint8Array,
+  use?: AddendumUse,
+): AddendumDocument {
+  const actual = digestOf(bytes);
+  if (actual !== digest) {
+    throw new TrustError('TRUST_DIGEST', `the addendum has digest ${actual}; the desired state names ${digest}`);
+  }
+  const addendum = verifyDocument('addendum', bytes, signersOf(root, root.roles.btf));
+  if (!use) return addendum;
+  if (addendum.release !== use.release || addendum.object !== use.object) {
+    throw new TrustError('TRUST_KERNEL', 'the addendum is for another release, or for another of its objects');
+  }
+  if (addendum.buildId !== use.buildId) {
+    const { buildId } = addendum;
+    throw new TrustError(
+      'TRUST_KERNEL',
+      `the addendum is for kernel build ${buildId}, this is ${use.buildId ?? 'none'}`,
+    );
+  }
+  return addendum;
 }
 
 /** A blob named by its digest: returned as it is, or refused. */

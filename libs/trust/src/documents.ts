@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 /**
- * The five documents of DESIGN §5. Every schema is strict: a field that this version does not know is refused, because
+ * The documents of DESIGN §5: five, and the addendum that goes with a release where a kernel has no BTF. Every schema is strict: a field that this version does not know is refused, because
  * what a verifier ignores, an attacker may use.
  */
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -63,6 +63,22 @@ export const revocationSchema = z.strictObject({
   keyids: z.array(digest).max(64),
 });
 
+/** What a tailored BTF may have: those of probes have some hundred bytes. */
+const TAILORED_BYTES_MAX = 1024 * 1024;
+
+/**
+ * A BTF that bends the offsets at which signed code reads is signed too, for one object of one release on one kernel build.
+ * The device matches the build id against its own kernel's.
+ */
+export const addendumSchema = z.strictObject({
+  type: z.literal('addendum'),
+  release: digest,
+  object: digest,
+  buildId: z.string().regex(/^([0-9a-f]{2}){4,32}$/),
+  btf: z.strictObject({ digest, bytes: z.number().int().min(1).max(TAILORED_BYTES_MAX) }),
+  createdAt: z.iso.datetime(),
+});
+
 export const desiredEntrySchema = z.strictObject({
   run: z.string().regex(/^r[a-z0-9]{8,31}$/),
   release: digest,
@@ -74,6 +90,8 @@ export const desiredEntrySchema = z.strictObject({
     mapBytes: z.number().int().min(0),
     eventsPerSecond: z.number().int().min(0),
   }),
+  /** Digest of the addendum for this device's kernel build. Only for agents that say they understand it. */
+  addendum: digest.optional(),
   leaseSeconds: z
     .number()
     .int()
@@ -109,6 +127,7 @@ export type RevocationDocument = z.infer<typeof revocationSchema>;
 export type DesiredDocument = z.infer<typeof desiredSchema>;
 export type DesiredEntry = z.infer<typeof desiredEntrySchema>;
 export type FreshDocument = z.infer<typeof freshSchema>;
+export type AddendumDocument = z.infer<typeof addendumSchema>;
 export type RoleKeys = z.infer<typeof role>;
 
 export interface Documents {
@@ -117,6 +136,7 @@ export interface Documents {
   revocation: RevocationDocument;
   desired: DesiredDocument;
   fresh: FreshDocument;
+  addendum: AddendumDocument;
 }
 export type DocumentType = keyof Documents;
 
@@ -127,4 +147,5 @@ export const documentRules: { readonly [T in DocumentType]: { schema: z.ZodType<
   revocation: { schema: revocationSchema, bytesMax: 64 * 1024 },
   desired: { schema: desiredSchema, bytesMax: 32 * 1024 },
   fresh: { schema: freshSchema, bytesMax: 2 * 1024 },
+  addendum: { schema: addendumSchema, bytesMax: 4 * 1024 },
 };

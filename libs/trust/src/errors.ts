@@ -9,6 +9,7 @@ export type TrustErrorCode =
   | 'TRUST_ROLLBACK'
   | 'TRUST_FRESHNESS'
   | 'TRUST_DIGEST'
+  | 'TRUST_KERNEL'
   | 'TRUST_KEY'
   | 'TRUST_STORE';
 

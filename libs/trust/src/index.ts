@@ -3,6 +3,7 @@ export { digestOf } from './digest.js';
 export { generateSigningKey, signingKeyFromPem, verifyWith, type PublicKey, type SigningKey } from './keys.js';
 export {
   documentRules,
+  type AddendumDocument,
   type DesiredDocument,
   type DesiredEntry,
   type DocumentType,
@@ -15,12 +16,14 @@ export {
 } from './documents.js';
 export { peekDocument, releaseSignersOf, signDocument, signersOf, verifyDocument, type Signers } from './envelope.js';
 export {
+  acceptAddendum,
   acceptBlob,
   acceptDesired,
   acceptFirstRoot,
   acceptFresh,
   acceptNextRoot,
   acceptRelease,
+  type AddendumUse,
   type HeldDesired,
 } from './device.js';
 export { readFileBounded, writeFileAtomic } from './persist.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  acceptAddendum,
   acceptBlob,
   acceptDesired,
   acceptFirstRoot,
@@ -191,6 +192,57 @@ describe('a device', () => {
     expect(codeOf(() => acceptNextRoot(root, byBoth))).toBe('accepted');
     const skipping = signDocument('root', { ...next, version: 3 }, [keys.root, keys.stranger]);
     expect(codeOf(() => acceptNextRoot(root, skipping))).toBe('TRUST_ROLLBACK');
+  });
+});
+
+describe('an addendum', () => {
+  const root = rootDocument();
+  const use = { release: 'a'.repeat(64), object: 'b'.repeat(64), buildId: 'cd'.repeat(20) };
+  const document = {
+    type: 'addendum' as const,
+    ...use,
+    btf: { digest: 'e'.repeat(64), bytes: 600 },
+    createdAt: '2026-01-01T00:00:00Z',
+  };
+  const bytes = signDocument('addendum', document, [keys.btf]);
+  const accept = (envelope: Buffer, wanted: Parameters<typeof acceptAddendum>[3] = use) =>
+    codeOf(() => acceptAddendum(root, digestOf(envelope), envelope, wanted));
+
+  it('is taken by its digest, from a key of the role btf and from no other', () => {
+    expect(acceptAddendum(root, digestOf(bytes), bytes, use)).toEqual(document);
+    expect(codeOf(() => acceptAddendum(root, 'f'.repeat(64), bytes, use))).toBe('TRUST_DIGEST');
+    for (const key of [keys.director, keys.release, keys.root, keys.stranger]) {
+      expect(accept(signDocument('addendum', document, [key]))).toBe('TRUST_SIGNATURE');
+    }
+  });
+
+  it('is for one object of one release on one kernel build, and for no kernel without one', () => {
+    const others = [
+      { ...use, release: 'f'.repeat(64) },
+      { ...use, object: 'f'.repeat(64) },
+      { ...use, buildId: 'ce'.repeat(20) },
+      { ...use, buildId: null },
+    ];
+    expect(others.map((other) => accept(bytes, other))).toEqual(others.map(() => 'TRUST_KERNEL'));
+    expect(codeOf(() => acceptAddendum(root, digestOf(bytes), bytes))).toBe('accepted');
+  });
+
+  it('is refused when any single byte of the envelope is flipped, whatever digest was promised', () => {
+    const accepted: number[] = [];
+    for (let at = 0; at < bytes.length; at++) {
+      const flipped = Buffer.from(bytes);
+      flipped[at] = (flipped[at] ?? 0) ^ 1;
+      if (accept(flipped) === 'accepted') accepted.push(at);
+    }
+    expect(accepted).toEqual([]);
+  });
+
+  it('cannot be passed off as another document, nor another as one, and has bounds', () => {
+    const asRelease = codeOf(() => acceptRelease(root, digestOf(bytes), bytes));
+    expect([asRelease, accept(release('trace_exec', keys.btf))]).toEqual(['TRUST_TYPE', 'TRUST_TYPE']);
+    const large = { ...document, btf: { ...document.btf, bytes: 1024 * 1024 + 1 } };
+    expect(codeOf(() => signDocument('addendum', large, [keys.btf]))).toBe('TRUST_SCHEMA');
+    expect(accept(Buffer.alloc(5000, 0x20))).toBe('TRUST_SIZE');
   });
 });
 
