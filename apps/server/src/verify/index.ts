@@ -17,6 +17,8 @@ export { ProveError, ProveJail } from './prove/prove-jail.js';
 export type { Availability, ProveFailure, ProveJailOptions } from './prove/prove-jail.js';
 export { verifierReportSchema } from './prove/verifier-report.js';
 export type { ProgramReport, VerifierReport } from './prove/verifier-report.js';
+export { resolveForKernel } from './resolve/resolve-for-kernel.js';
+export type { KernelResolution } from './resolve/resolve-for-kernel.js';
 export { KernelBtfError, readKernelBtf } from './resolve/kernel-btf.js';
 export type { KernelTypes } from './resolve/kernel-btf.js';
 export { explainRefusal } from './explain/explain-refusal.js';

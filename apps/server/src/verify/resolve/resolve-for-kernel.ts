@@ -1,0 +1,130 @@
+import {
+  findReadMismatches,
+  kernelTypeNeeds,
+  patchInstructions,
+  readObject,
+  resolveCoreRelocations,
+  type BpfObjectFile,
+  type Btf,
+  type CoreResolution,
+  type PatchedProgram,
+} from '@bpfleet/btf';
+import { readSentence } from '../lint/read-sizes.js';
+
+/**
+ * - `refusal`: libbpf refuses the object there;
+ * - `poison`: what the program uses is not in this kernel, and no constant keeps the program from getting there: the verifier
+ *   refuses it, unless a parameter (`const volatile`) turns it away.
+ */
+export interface Unresolved {
+  readonly kind: 'refusal' | 'poison';
+  readonly program: string | undefined;
+  readonly sentence: string;
+}
+
+/** Loads, and reads something else than what the field holds. */
+export interface WrongRead {
+  readonly program: string;
+  readonly field: string;
+  readonly sentence: string;
+}
+
+/** A hook or symbol that has to be found by its type id in the running kernel, which shows none. */
+export interface TypeIdNeed {
+  readonly program: string | undefined;
+  readonly sentence: string;
+}
+
+export interface KernelResolution {
+  /** Nothing is against it: every relocation has its answer, and every read its size. */
+  readonly ok: boolean;
+  readonly unresolved: readonly Unresolved[];
+  readonly mismatches: readonly WrongRead[];
+  readonly needs: readonly TypeIdNeed[];
+}
+
+export interface KernelShown {
+  /** Whether the kernel shows its BTF itself; without it nothing can attach by type id. */
+  readonly showsBtf: boolean;
+}
+
+const LISTED_MAX = 50;
+const INSTRUCTION_BYTES = 8;
+
+/**
+ * What a kernel would make of an object, known from its types alone (DESIGN §4.3). Pure.
+ * @throws BtfError for an object or types that cannot be read
+ */
+export function resolveForKernel(
+  objectBytes: Uint8Array,
+  btf: Btf,
+  { showsBtf }: KernelShown = { showsBtf: true },
+): KernelResolution {
+  const object = readObject(objectBytes);
+  const resolution = resolveCoreRelocations(object, btf);
+  const patched = patchInstructions(object, resolution);
+  const refusals = patched.refusals.map(({ resolved, reason }): Unresolved => {
+    return { kind: 'refusal', program: resolved.program, sentence: sentenceOf(resolved.program, reason) };
+  });
+  const unresolved = [...refusals, ...poisons(object, resolution, patched.programs)];
+  const mismatches = refusals.length > 0 ? [] : wrongReads(object, resolution);
+  const needs = showsBtf ? [] : typeIdNeeds(object);
+  return {
+    ok: unresolved.length === 0 && mismatches.length === 0 && needs.length === 0,
+    unresolved: unresolved.slice(0, LISTED_MAX),
+    mismatches: mismatches.slice(0, LISTED_MAX),
+    needs: needs.slice(0, LISTED_MAX),
+  };
+}
+
+/** One for each thing that is missing in each program, however often it is used. */
+function poisons(
+  object: BpfObjectFile,
+  { relocations }: CoreResolution,
+  programs: readonly PatchedProgram[],
+): Unresolved[] {
+  const reasons = new Map<string, string>();
+  for (const { relocation, outcome, resizeUnsafe, reason, target } of relocations) {
+    const place = `${relocation.section}\0${relocation.offset}`;
+    if (outcome === 'poisoned') reasons.set(place, reason ?? 'it uses what this kernel does not have');
+    else if (resizeUnsafe) reasons.set(place, `\`${target?.path}\` has another size in this kernel`);
+  }
+  const found = new Map<string, Unresolved>();
+  for (const { name, reachablePoison } of programs) {
+    const parts = object.code.partsOf(name) ?? [];
+    for (const at of reachablePoison) {
+      const part = parts.find(({ first, instructionCount }) => at >= first && at < first + instructionCount);
+      const place = part && `${part.section}\0${part.offset + (at - part.first) * INSTRUCTION_BYTES}`;
+      const reason = (place && reasons.get(place)) ?? 'it uses what this kernel does not have';
+      const sentence = sentenceOf(name, reason);
+      found.set(sentence, { kind: 'poison', program: name, sentence });
+    }
+  }
+  return [...found.values()];
+}
+
+function wrongReads(object: BpfObjectFile, resolution: CoreResolution): WrongRead[] {
+  return findReadMismatches(object, resolution).map((read) => ({
+    program: read.program,
+    field: read.field,
+    sentence: readSentence(read, 'in this kernel'),
+  }));
+}
+
+function typeIdNeeds(object: BpfObjectFile): TypeIdNeed[] {
+  const { programs, symbols } = kernelTypeNeeds(object);
+  return [
+    ...programs.map(({ name, section }) => ({
+      program: name,
+      sentence: `Program ${name} (${section}) attaches by the kernel's own BTF, which this kernel does not show.`,
+    })),
+    ...symbols.map((symbol) => ({
+      program: undefined,
+      sentence: `The kernel's ${symbol} is used by its type, and this kernel shows no BTF.`,
+    })),
+  ];
+}
+
+function sentenceOf(program: string | undefined, reason: string): string {
+  return `${program === undefined ? 'The object' : `Program ${program}`}: ${reason}.`;
+}
