@@ -19,6 +19,7 @@ export type AgentErrorCode =
   | 'BUDGET_MAP_BYTES'
   | 'BUDGET_CPU'
   | 'VERIFIER_REFUSED'
+  | 'BTF_MISSING' // the kernel shows no types of its own, and nothing stands in for them
   | 'LOAD_FAILED'
   | 'ATTACH_FAILED'
   | 'KERNEL_DISABLED'

@@ -188,6 +188,8 @@ export class Agent {
       fetcher: this.fetcher,
       kernel,
       facts,
+      btfPath: this.options.btfPath ?? KERNEL_BTF,
+      log,
       now,
       monotonicMs,
       move: (slot, next, change) => this.supervisor.move(slot, next, change),
@@ -293,7 +295,7 @@ export class Agent {
     const desired = this.trust.desired;
     this.options.log('info', 'desired.accepted', { generation: desired?.generation, entries: desired?.entries.length });
     this.supervisor.reconcile();
-    this.removeUnused();
+    this.trust.removeUnused(this.supervisor.entries());
     // One that came on its own may not be the newest.
     if (this.trust.desiredDigest !== this.newestDesired) this.syncer.sync();
   }
@@ -385,15 +387,5 @@ export class Agent {
   private publish(topic: UpTopic, payload: Buffer): void {
     // What cannot be sent now is told again after the next connection.
     this.link.publish(topic, payload).catch(() => undefined);
-  }
-
-  private removeUnused(): void {
-    const releases = this.supervisor.usedReleases();
-    for (const entry of this.trust.desired?.entries ?? []) releases.add(entry.release);
-    const blobs = new Set<string>();
-    for (const digest of releases) {
-      for (const object of this.trust.objectsOf(digest)) blobs.add(object.digest);
-    }
-    this.options.state.documents.removeUnused(releases, blobs);
   }
 }

@@ -21,6 +21,7 @@ describe('the command line of the agent', () => {
       bpffs: '/b',
       kernel: false,
     });
+    expect(parse('run --btf /boot/vmlinux.btf')).toMatchObject({ kernel: true, btf: '/boot/vmlinux.btf' });
     expect(parse('run', { BPFLEET_AGENT_STATE: '/e' })).toMatchObject({ state: '/e' });
     expect(parse('run --state /s', { BPFLEET_AGENT_STATE: '/e' })).toMatchObject({ state: '/s' });
     expect(parse('enrol --server=https://x --token bpf1.a.b.c --replace')).toEqual({

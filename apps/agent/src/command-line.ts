@@ -14,7 +14,14 @@ export type CommandLine =
       readonly state: string;
       readonly replace: boolean;
     }
-  | { readonly command: 'run'; readonly state: string; readonly bpffs: string; readonly kernel: boolean };
+  | {
+      readonly command: 'run';
+      readonly state: string;
+      readonly bpffs: string;
+      readonly kernel: boolean;
+      /** The file with the types of the running kernel; undefined where kernels show it. */
+      readonly btf: string | undefined;
+    };
 
 /** What was typed cannot be understood: one sentence. */
 export class UsageError extends Error {
@@ -26,9 +33,9 @@ export const usage = `bpfleet-agent runs signed eBPF probes on this device.
 
   bpfleet-agent enrol --server URL --token TOKEN [--state FOLDER] [--replace]
       turn an enrolment token into an identity of this device; --replace gives up the one that the folder holds
-  bpfleet-agent run [--state FOLDER] [--bpffs FOLDER] [--no-kernel]
+  bpfleet-agent run [--state FOLDER] [--bpffs FOLDER] [--no-kernel] [--btf FILE]
       run what the server asks of this device, pinned below a bpffs (${BPFFS_DEFAULT}); --no-kernel does everything but
-      load programs
+      load programs; --btf names the file with the running kernel's BTF where it is not at /sys/kernel/btf/vmlinux
   bpfleet-agent --version | --help
 
 The state folder is ${STATE_DEFAULT}, or what BPFLEET_AGENT_STATE says.
@@ -41,6 +48,7 @@ const options = {
   bpffs: { type: 'string' },
   replace: { type: 'boolean' },
   'no-kernel': { type: 'boolean' },
+  btf: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const;
@@ -48,7 +56,7 @@ type OptionName = keyof typeof options;
 
 const optionsOf: Readonly<Record<string, readonly OptionName[]>> = {
   enrol: ['server', 'token', 'state', 'replace'],
-  run: ['state', 'bpffs', 'no-kernel'],
+  run: ['state', 'bpffs', 'no-kernel', 'btf'],
 };
 
 /**
@@ -68,7 +76,8 @@ export function parseCommandLine(args: readonly string[], environment: NodeJS.Pr
   if (foreign !== undefined) throw new UsageError(`${command} has no option --${foreign}; see --help`);
   const state = values.state ?? environment['BPFLEET_AGENT_STATE'] ?? STATE_DEFAULT;
   if (command === 'run') {
-    return { command, state, bpffs: values.bpffs ?? BPFFS_DEFAULT, kernel: values['no-kernel'] !== true };
+    const { bpffs = BPFFS_DEFAULT, btf } = values;
+    return { command, state, bpffs, kernel: values['no-kernel'] !== true, btf };
   }
   const { server, token, replace = false } = values;
   if (server === undefined) throw new UsageError('enrol needs --server URL, such as https://bpfleet.example.org');

@@ -112,10 +112,14 @@ export class Stack {
     this.postgres = undefined;
   }
 
-  async startPart(part: Part): Promise<void> {
+  /** `agentOptions` are those of `bpfleet-agent run`. */
+  async startPart(part: Part, agentOptions: readonly string[] = []): Promise<void> {
     const log = join(this.dir, 'log', `${part}.log`);
     if (part === 'agent') {
-      this.parts.set(part, await startNode(part, agentMain, ['run', '--state', this.agentState], {}, log));
+      this.parts.set(
+        part,
+        await startNode(part, agentMain, ['run', '--state', this.agentState, ...agentOptions], {}, log),
+      );
       return;
     }
     const roles = { broker: 'broker', server: 'api,control', ingest: 'ingest' }[part];

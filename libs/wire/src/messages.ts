@@ -33,6 +33,8 @@ export const factsSchema = z.object({
   memoryBytes: count,
   features: z.array(text).max(256),
   agentVersion: text,
+  /** What this agent reads beyond the first version of the protocol: `addendum` in an entry of a desired state. */
+  understands: z.array(text).max(64).optional(),
 });
 export type Facts = z.infer<typeof factsSchema>;
 
@@ -58,6 +60,7 @@ export type Sync = z.infer<typeof syncSchema>;
 /** `up/get/{rid}`: one document or one chunk of a blob, named by digest. One in flight. */
 export const getSchema = z.discriminatedUnion('kind', [
   z.object({ v: z.literal(1), kind: z.literal('release'), digest }),
+  z.object({ v: z.literal(1), kind: z.literal('addendum'), digest }),
   z.object({ v: z.literal(1), kind: z.literal('root'), version: count }),
   z.object({
     v: z.literal(1),

@@ -19,6 +19,7 @@ export interface RunOptions {
   /** Mount point of the bpffs that holds the pins. */
   readonly bpffs: string;
   readonly kernel: boolean;
+  readonly btf?: string | undefined;
 }
 
 async function openKernel({ kernel, bpffs }: RunOptions, device: string, bootId: string): Promise<Kernel> {
@@ -39,12 +40,13 @@ export async function run(options: RunOptions): Promise<void> {
   const state = new StateFolder(options.state, { monotonicMs, random: Math.random, log });
   const { device } = state.identity;
   const kernel = await openKernel(options, device, clock.bootId);
-  const facts = await collectFacts(agentVersion, kernel.features);
+  const facts = await collectFacts(agentVersion, kernel.features, options.btf);
   const agent = new Agent({
     state,
     kernel,
     kernelKey: options.kernel ? kernelKey(facts) : 'none',
     facts,
+    ...(options.btf === undefined ? {} : { btfPath: options.btf }),
     clock,
     log,
     ...(options.kernel ? { leaseSheet: new LeaseSheetFile(LEASES_FOLDER, device) } : {}),

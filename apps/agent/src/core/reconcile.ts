@@ -102,11 +102,12 @@ function startUnlessLapsed(entry: DesiredEntry, limits: Limits): Action | undefi
   return lapsed(entry, limits) ? undefined : { kind: 'start', entry };
 }
 
-/** The same code with the same parameters. */
+/** The same code with the same parameters, reading the kernel by the same types. */
 export function sameProgram(a: DesiredEntry, b: DesiredEntry): boolean {
   const keys = Object.keys(a.params);
   return (
     a.release === b.release &&
+    a.addendum === b.addendum &&
     keys.length === Object.keys(b.params).length &&
     keys.every((key) => a.params[key] === b.params[key])
   );

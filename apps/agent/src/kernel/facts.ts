@@ -66,11 +66,15 @@ function distribution(): string | null {
 }
 
 /** `btfPath`: the file with the types of the running kernel; one that is not there is a kernel without BTF. */
+/** Optional parts of the protocol that this agent can read; a server sends them to no other. */
+const UNDERSTANDS = ['addendum'];
+
 export async function collectFacts(
   agentVersion: string,
   features: readonly string[],
   btfPath = KERNEL_BTF,
 ): Promise<Facts> {
+  const btf = await btfDigest(btfPath);
   return {
     hostname: hostname().slice(0, TEXT_MAX),
     machine: readText('/sys/firmware/devicetree/base/model') ?? readText('/sys/class/dmi/id/product_name') ?? null,
@@ -79,7 +83,7 @@ export async function collectFacts(
     kernelArch: kernelArch(),
     kernelBuildId: kernelBuildId(),
     userBits: process.arch === 'arm' || process.arch === 'ia32' ? 32 : 64,
-    btfDigest: await btfDigest(btfPath),
+    btfDigest: btf,
     jit: jit(),
     lsm: (readText('/sys/kernel/security/lsm') ?? '')
       .split(',')
@@ -88,8 +92,12 @@ export async function collectFacts(
     cpus: cpus().length,
     pageBytes: pageBytes(),
     memoryBytes: totalmem(),
-    features: [...features].sort().slice(0, 256),
+    features: features
+      .filter((feature) => feature !== 'btf' || btf !== null)
+      .sort()
+      .slice(0, 256),
     agentVersion,
+    understands: UNDERSTANDS,
   };
 }
 

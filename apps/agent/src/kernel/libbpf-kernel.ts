@@ -150,8 +150,9 @@ function featureNames(): string[] {
   return [...new Set([...present(programTypes), ...present(mapTypes), ...(btf ? ['btf'] : [])])];
 }
 
-function loadObject({ name, object, globals }: LoadRequest): BpfObject {
-  const spec = opening(() => openObject(object, { name, logBytesMax: LOG_BYTES_MAX }));
+function loadObject({ name, object, globals, btfPath }: LoadRequest): BpfObject {
+  const btf = btfPath === undefined ? {} : { btfCustomPath: btfPath };
+  const spec = opening(() => openObject(object, { name, logBytesMax: LOG_BYTES_MAX, ...btf }));
   try {
     for (const [section, bytes] of globals) {
       const map = globalMap(spec, section);

@@ -31,6 +31,8 @@ export interface LoadRequest {
   readonly object: Buffer;
   /** Initial bytes of global data, by section such as `.rodata`. */
   readonly globals: ReadonlyMap<string, Uint8Array>;
+  /** Types by which the object is relocated, in place of what the kernel shows. */
+  readonly btfPath?: string;
 }
 
 export interface KernelRun {

@@ -42,7 +42,7 @@ export class Fetcher {
   ) {}
 
   /** The envelope's bytes. @throws AgentError FETCH_REFUSED, FETCH_SIZE, LINK_DOWN, LINK_TIMEOUT, ABORTED */
-  async document(what: Extract<Get, { kind: 'release' | 'root' }>, signal: AbortSignal): Promise<Buffer> {
+  async document(what: Extract<Get, { kind: 'release' | 'root' | 'addendum' }>, signal: AbortSignal): Promise<Buffer> {
     const answer = await this.ask('doc', what, signal);
     if (answer.length > documentRules[what.kind].bytesMax) {
       throw new AgentError('FETCH_SIZE', `the ${what.kind} is ${answer.length} bytes`);

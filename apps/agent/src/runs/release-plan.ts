@@ -1,6 +1,7 @@
 import {
   attachOptions,
   globalImages,
+  kernelTypeNeeds,
   ManifestError,
   mapMemoryBytes,
   ParamError,
@@ -9,6 +10,7 @@ import {
   resolveParams,
   telemetryPlan,
   type AttachOptions,
+  type KernelTypeNeeds,
   type ProbeManifest,
   type TelemetryPlan,
 } from '@bpfleet/probe';
@@ -24,6 +26,7 @@ export interface ReleasePlan {
   readonly telemetry: TelemetryPlan;
   readonly mapBytes: number;
   readonly wantsInterfaces: boolean;
+  readonly typeNeeds: KernelTypeNeeds;
   readonly attachOptionsOf: (program: string) => AttachOptions;
 }
 
@@ -62,6 +65,7 @@ export function planRelease(
       telemetry: telemetryPlan(manifest, object),
       mapBytes,
       wantsInterfaces: usesDecoder(manifest, 'ifname'),
+      typeNeeds: kernelTypeNeeds(object),
       attachOptionsOf: (program) => attachOptions(manifest, program, params),
     };
   } catch (error) {

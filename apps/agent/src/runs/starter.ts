@@ -7,11 +7,12 @@ import type { Kernel, KernelRun } from '../kernel/port.js';
 import type { Fetcher } from '../link/fetcher.js';
 import { RunTelemetry } from '../telemetry/run-telemetry.js';
 import type { TrustKeeper } from '../trust/trust-keeper.js';
+import { KernelTypes, type KernelTypesOptions } from './kernel-types.js';
 import { objectFor, planRelease, type ReleaseObject, type ReleasePlan } from './release-plan.js';
 import type { LiveRun, RunSlot } from './run-slot.js';
 import type { RunStarter } from './supervisor.js';
 
-export interface StarterOptions {
+export interface StarterOptions extends KernelTypesOptions {
   readonly trust: TrustKeeper;
   readonly fetcher: Fetcher;
   readonly kernel: Kernel;
@@ -24,18 +25,26 @@ export interface StarterOptions {
 
 /** The way of one release into the kernel, each step walked once and on the disk before it is taken. */
 export class Starter implements RunStarter {
-  constructor(private readonly options: StarterOptions) {}
+  private readonly types: KernelTypes;
+
+  constructor(private readonly options: StarterOptions) {
+    this.types = new KernelTypes(options);
+  }
 
   /** @throws AgentError, TrustError; then nothing of the run is in the kernel */
   async start(slot: RunSlot, entry: DesiredEntry): Promise<void> {
     const { move, kernel, now } = this.options;
     const signal = slot.abort.signal;
     const release = await this.release(slot, entry.release, signal);
-    const object = await this.object(slot, objectFor(release, this.options.facts.kernelArch), signal);
+    const named = objectFor(release, this.options.facts.kernelArch);
+    const object = await this.object(slot, named, signal);
+    const tailored = await this.types.tailored(entry, named.digest, signal);
     move(slot, 'VERIFYING');
     const plan = planRelease(release, object, entry, this.machine);
     if (signal.aborted) throw new AgentError('ABORTED', 'not wanted any more');
-    const loaded = kernel.load({ run: slot.run, name: plan.name, object, globals: plan.globals });
+    const btfPath = this.types.pathFor(plan.typeNeeds, tailored);
+    const { name, globals } = plan;
+    const loaded = kernel.load({ run: slot.run, name, object, globals, ...(btfPath === undefined ? {} : { btfPath }) });
     try {
       move(slot, 'LOADED', { inKernel: loaded.ids });
       loaded.attach(plan.attachOptionsOf);

@@ -61,6 +61,7 @@ function fakeStarter(owner: () => Supervisor): RunStarter {
       telemetry: { rings: [], snapshots: [], stacks: [] },
       mapBytes: 0,
       wantsInterfaces: false,
+      typeNeeds: { relocations: 0, programs: [], symbols: [] },
       attachOptionsOf: () => ({}),
     };
     slot.live = { kernel: run, plan, telemetry, fuse: { runTimeNs: 0n, atSeconds: nowSeconds, windowsOver: 0 } };

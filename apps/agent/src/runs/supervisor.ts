@@ -44,6 +44,7 @@ const rejections: ReadonlySet<string> = new Set<AgentErrorCode>([
   'PARAM_INVALID',
   'BUDGET_MAP_BYTES',
   'VERIFIER_REFUSED',
+  'BTF_MISSING',
   'KERNEL_DISABLED',
 ]);
 
@@ -142,9 +143,9 @@ export class Supervisor {
     this.options.store.remove(run);
   }
 
-  /** Releases that something here still needs. */
-  usedReleases(): Set<string> {
-    return new Set([...this.slots.values()].map(({ record }) => record.entry.release));
+  /** What runs here, or did and may again: their releases are still needed. */
+  entries(): DesiredEntry[] {
+    return [...this.slots.values()].map(({ record }) => record.entry);
   }
 
   /** What failed for the disk alone need not wait longer, now that it can be written. */

@@ -4,6 +4,8 @@ import { documentRules, readFileBounded } from '@bpfleet/trust';
 import { directWriter, type StateWriter } from './state-port.js';
 
 const DIGEST = /^[0-9a-f]{64}$/;
+const kinds = ['releases', 'blobs', 'addenda'] as const;
+type Kind = (typeof kinds)[number];
 
 /**
  * Signed documents and blobs as they came, byte for byte. Nothing here is believed because it is here: whoever reads one
@@ -14,8 +16,7 @@ export class DocumentStore {
     private readonly folder: string,
     private readonly writer: StateWriter = directWriter,
   ) {
-    mkdirSync(join(folder, 'releases'), { recursive: true, mode: 0o700 });
-    mkdirSync(join(folder, 'blobs'), { recursive: true, mode: 0o700 });
+    for (const kind of kinds) mkdirSync(join(folder, kind), { recursive: true, mode: 0o700 });
   }
 
   root(): Buffer | undefined {
@@ -49,6 +50,24 @@ export class DocumentStore {
 
   removeRelease(digest: string): void {
     this.writer.remove(this.path('releases', digest));
+  }
+
+  addendum(digest: string): Buffer | undefined {
+    return readFileBounded(this.path('addenda', digest), documentRules.addendum.bytesMax);
+  }
+
+  /** @throws AgentError STATE_UNWRITABLE: after a reboot without a network the run could not be loaded again */
+  saveAddendum(digest: string, bytes: Uint8Array): void {
+    this.writer.write(this.path('addenda', digest), bytes);
+  }
+
+  removeAddendum(digest: string): void {
+    this.writer.remove(this.path('addenda', digest));
+  }
+
+  /** Where libbpf finds a blob that was just checked. */
+  blobPath(digest: string): string {
+    return this.path('blobs', digest);
   }
 
   blob(digest: string, bytesMax: number): Buffer | undefined {
@@ -85,17 +104,17 @@ export class DocumentStore {
   }
 
   /** Removes what no desired state and no run names any more. Returns how many files went. */
-  removeUnused(releases: ReadonlySet<string>, blobs: ReadonlySet<string>): number {
-    return this.removeFrom('releases', releases) + this.removeFrom('blobs', blobs);
+  removeUnused(used: Readonly<Record<Kind, ReadonlySet<string>>>): number {
+    return kinds.reduce((sum, kind) => sum + this.removeFrom(kind, used[kind]), 0);
   }
 
-  private removeFrom(kind: 'releases' | 'blobs', used: ReadonlySet<string>): number {
+  private removeFrom(kind: Kind, used: ReadonlySet<string>): number {
     const unused = readdirSync(join(this.folder, kind)).filter((name) => !used.has(name.slice(0, 64)));
     for (const name of unused) this.writer.remove(join(this.folder, kind, name));
     return unused.length;
   }
 
-  private path(kind: 'releases' | 'blobs', digest: string): string {
+  private path(kind: Kind, digest: string): string {
     if (!DIGEST.test(digest)) throw new Error('a digest is 64 hexadecimal digits');
     return join(this.folder, kind, digest);
   }

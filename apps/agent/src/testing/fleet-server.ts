@@ -78,13 +78,14 @@ export class FleetServer {
     readonly root: Buffer,
     private readonly director: SigningKey,
     private readonly releaseKey: SigningKey,
+    private readonly btfKey: SigningKey,
   ) {
     this.desiredBytes = this.signDesired([]);
   }
 
   static async start(device: string, kind: BrokerKind = 'embedded'): Promise<FleetServer> {
     const ca = await testCa();
-    const [rootKey, director, releaseKey, other] = [1, 2, 3, 4].map(() => generateSigningKey()) as [
+    const [rootKey, director, releaseKey, btfKey] = [1, 2, 3, 4].map(() => generateSigningKey()) as [
       SigningKey,
       SigningKey,
       SigningKey,
@@ -94,14 +95,14 @@ export class FleetServer {
     const document: RootDocument = {
       type: 'root',
       version: 1,
-      keys: [rootKey, director, releaseKey, other].map(({ keyid, spki }) => ({ keyid, spki })),
-      roles: { root: role(rootKey), director: role(director), btf: role(other), agent: role(other) },
+      keys: [rootKey, director, releaseKey, btfKey].map(({ keyid, spki }) => ({ keyid, spki })),
+      roles: { root: role(rootKey), director: role(director), btf: role(btfKey), agent: role(btfKey) },
       release: [{ probes: '*', role: role(releaseKey) }],
       caBundle: [ca.ca],
       people: [],
     };
     const root = signDocument('root', document, [rootKey]);
-    const server = new FleetServer(device, ca, kind, root, director, releaseKey);
+    const server = new FleetServer(device, ca, kind, root, director, releaseKey, btfKey);
     await server.startBroker();
     return server;
   }
@@ -156,6 +157,26 @@ export class FleetServer {
         createdAt: '2026-01-01T00:00:00.000Z',
       },
       [this.releaseKey],
+    );
+    this.documents.set(digestOf(bytes), bytes);
+    return digestOf(bytes);
+  }
+
+  /** Signs and keeps an addendum and its BTF; returns its digest. */
+  addendum(release: string, object: Buffer, buildId: string, btf: Buffer): string {
+    const digest = digestOf(btf);
+    this.blobs.set(digest, btf);
+    const bytes = signDocument(
+      'addendum',
+      {
+        type: 'addendum',
+        release,
+        object: digestOf(object),
+        buildId,
+        btf: { digest, bytes: btf.length },
+        createdAt: '2026-01-01T00:00:00.000Z',
+      },
+      [this.btfKey],
     );
     this.documents.set(digestOf(bytes), bytes);
     return digestOf(bytes);
@@ -301,7 +322,7 @@ export class FleetServer {
       const chunk = blob ? encodeBlobChunk({ offset: get.offset, totalBytes: blob.length, bytes }) : Buffer.alloc(0);
       return this.send({ kind: 'blob', rid }, this.tamper('blob', chunk));
     }
-    const document = get.kind === 'release' ? this.documents.get(get.digest) : undefined;
+    const document = get.kind === 'root' ? undefined : this.documents.get(get.digest);
     const refusal = encodeMessage({ error: { code: 'NOT_FOUND', message: 'no such document' } });
     return this.send({ kind: 'doc', rid }, document ? this.tamper('doc', document) : refusal);
   }

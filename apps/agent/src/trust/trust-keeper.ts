@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import {
+  acceptAddendum,
   acceptBlob,
   acceptDesired,
   acceptFresh,
@@ -10,7 +11,10 @@ import {
   signersOf,
   TrustError,
   verifyDocument,
+  type AddendumDocument,
+  type AddendumUse,
   type DesiredDocument,
+  type DesiredEntry,
   type FreshDocument,
   type ReleaseDocument,
   type RootDocument,
@@ -137,9 +141,38 @@ export class TrustKeeper {
     }
   }
 
-  /** Blobs that a release on the disk names. */
-  objectsOf(release: string): ReleaseDocument['objects'] {
-    return this.storedRelease(release)?.objects ?? [];
+  /** An addendum from the disk, checked again like a release. */
+  storedAddendum(digest: string, use?: AddendumUse): AddendumDocument | undefined {
+    try {
+      const bytes = this.documents.addendum(digest);
+      return bytes && acceptAddendum(this.currentRoot, digest, bytes, use);
+    } catch {
+      this.documents.removeAddendum(digest);
+      return undefined;
+    }
+  }
+
+  /** @throws TrustError; then it is not kept */
+  takeAddendum(digest: string, bytes: Uint8Array, use: AddendumUse): AddendumDocument {
+    const addendum = acceptAddendum(this.currentRoot, digest, bytes, use);
+    this.documents.saveAddendum(digest, bytes);
+    return addendum;
+  }
+
+  /** Removes from the disk what none of these entries names, nor the newest desired state. */
+  removeUnused(used: readonly DesiredEntry[]): void {
+    const entries = [...used, ...(this.desired?.entries ?? [])];
+    const releases = new Set(entries.map(({ release }) => release));
+    const addenda = new Set(entries.flatMap(({ addendum }) => addendum ?? []));
+    const objects = [...releases].flatMap((digest) => this.storedRelease(digest)?.objects ?? []);
+    const types = [...addenda].flatMap((digest) => this.storedAddendum(digest)?.btf ?? []);
+    const blobs = new Set([...objects, ...types].map(({ digest }) => digest));
+    this.documents.removeUnused({ releases, blobs, addenda });
+  }
+
+  /** Where libbpf reads a blob that `storedBlob` or `takeBlob` has just checked. */
+  blobPath(digest: string): string {
+    return this.documents.blobPath(digest);
   }
 
   /** @throws TrustError; then it is not kept */

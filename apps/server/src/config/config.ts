@@ -34,6 +34,8 @@ const environmentSchema = z.object({
   BPFLEET_VERIFIER_MAIN: z.string().optional(),
   /** Where `npm run package` puts the agent's packages. */
   BPFLEET_PACKAGES_DIR: z.string().optional(),
+  /** `missing`: a tailored BTF for kernels that show none; `always`: for all, which spares memory while loading. */
+  BPFLEET_TAILORED_BTF: z.enum(['missing', 'always']).default('missing'),
   BPFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
 });
 
@@ -60,6 +62,7 @@ export interface ServerConfig {
   /** The script that a device runs to install the agent, with places to fill in. */
   readonly installScript: string;
   readonly retentionDays: number;
+  readonly tailoredBtf: 'missing' | 'always';
 }
 
 /** Nest injects by class; a frozen value of this class is the configuration. */
@@ -82,6 +85,7 @@ export abstract class Config implements ServerConfig {
   abstract readonly packagesDir: string;
   abstract readonly installScript: string;
   abstract readonly retentionDays: number;
+  abstract readonly tailoredBtf: 'missing' | 'always';
 }
 
 export class ConfigError extends Error {
@@ -116,6 +120,7 @@ export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: strin
     packagesDir: env.BPFLEET_PACKAGES_DIR ?? join(repositoryDir, 'packages'),
     installScript: join(repositoryDir, 'deploy/agent/install.sh'),
     retentionDays: env.BPFLEET_RETENTION_DAYS,
+    tailoredBtf: env.BPFLEET_TAILORED_BTF,
   });
 }
 

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { DesiredModule } from '../desired/index.js';
 import { DesiredQueueModule } from '../desired/queue/index.js';
 import { DevicesModule } from '../devices/index.js';
-import { BtfUploadModule } from '../kernels/index.js';
+import { KernelsControlModule, KernelsModule } from '../kernels/index.js';
 import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
 import { RunsModule } from '../runs/index.js';
 import { DeviceGate } from './device-gate.js';
@@ -21,7 +21,15 @@ import { RunIntake } from './run-intake.js';
 
 /** The role control: hears devices, decides what they should run, and sends it. */
 @Module({
-  imports: [DesiredModule, DesiredQueueModule, DevicesModule, RunsModule, ReleaseCatalogueModule, BtfUploadModule],
+  imports: [
+    DesiredModule,
+    DesiredQueueModule,
+    DevicesModule,
+    RunsModule,
+    ReleaseCatalogueModule,
+    KernelsModule,
+    KernelsControlModule,
+  ],
   providers: [
     ControlDispatcher,
     DeviceGate,

@@ -7,16 +7,22 @@ import { Clock } from '../../platform/clock.js';
 import { ServerKeys } from '../../platform/keys/server-keys.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { mintRunId, RunTransitions } from '../runs/index.js';
-import { desired, type AssignmentIntent, type DebugIntent } from './desired.js';
+import { Config } from '../../config/config.js';
+import { KernelOffers, type OfferWork } from '../kernels/index.js';
+import { ReleaseCatalogue } from '../releases/catalogue/index.js';
+import { ADDENDUM_BYTES, desired, type AssignmentIntent, type DebugIntent, type DesiredItem } from './desired.js';
 import { DesiredStore, type LockedDevice, type SignedDesired, type WantedRunRow } from './desired.store.js';
 import { IntentReader } from './intent-reader.js';
-import { canonical, planRuns, type RunPlan } from './plan-runs.js';
+import { canonical, planRuns, type OfferedItem, type RunPlan } from './plan-runs.js';
 import { lockIntents, notifyWork } from './queue/index.js';
 
 export interface DesiredState extends SignedDesired {
   /** A new generation was written by this call. */
   readonly changed: boolean;
 }
+
+/** Each time round something was found out; more often than this, it is found out while others wait. */
+const ROUNDS_MAX = 3;
 
 /** A device claims a generation; beyond this it is not believed, since nothing could follow it. */
 export const GENERATION_MAX = 2_000_000_000;
@@ -31,14 +37,31 @@ export class DesiredWriter {
     private readonly store: DesiredStore,
     private readonly intents: IntentReader,
     private readonly transitions: RunTransitions,
+    private readonly offers: KernelOffers,
+    private readonly releases: ReleaseCatalogue,
+    private readonly config: Config,
   ) {}
 
   /**
    * Decides anew and, when the decision differs from the last signed document, signs the next generation. With `above`
    * (a device holds something newer than this server: a restored backup) the next generation is above that, in any case.
-   * Undefined when there is no such device.
+   * Undefined when there is no such device. What is not known yet of the device's kernel is found out first, outside of the
+   * transaction: types of kernels are megabytes, and nobody waits for them under a lock.
    */
   async refresh(deviceId: string, options: { readonly above?: number } = {}): Promise<DesiredState | undefined> {
+    for (let round = 1; ; round++) {
+      const done = await this.refreshOnce(deviceId, options.above ?? 0, round === ROUNDS_MAX);
+      if (!Array.isArray(done)) return done;
+      for (const work of done) await this.offers.prepare(work);
+    }
+  }
+
+  /** What has to be found out first, unless this is the `last` round: then what is not known is left for later. */
+  private async refreshOnce(
+    deviceId: string,
+    above: number,
+    last: boolean,
+  ): Promise<DesiredState | undefined | OfferWork[]> {
     return this.sql.withTransaction(async (client) => {
       await lockIntents(client, 'shared');
       const device = await this.store.lockDevice(client, deviceId);
@@ -46,11 +69,13 @@ export class DesiredWriter {
       const now = this.clock.now();
       const wanted = await this.store.wantedRuns(client, deviceId);
       const debug = await this.intents.debugOf(wanted);
-      const items = desired(device, { assignments: await this.assignments(client), debug }, now);
+      const assignments = await this.assignments(client);
+      const decided = desired(device, { assignments, debug }, now, this.extraBytes(device));
+      const { items, pending } = await this.offered(client, device, decided);
+      if (pending.length > 0 && !last) return pending;
       const plan = planRuns(items, wanted, now, mintRunId);
       await this.store.setDue(client, deviceId, nextEnd(debug, now));
       const held = heldBy(device);
-      const above = options.above ?? 0;
       if (held && above < held.generation && canonical(held.entries) === canonical(plan.entries)) {
         await this.settle(client, device, plan, wanted);
         return { ...held, changed: false };
@@ -74,6 +99,31 @@ export class DesiredWriter {
         await this.transitions.decide(client, move);
       }
     });
+  }
+
+  private extraBytes({ facts }: LockedDevice): number {
+    return facts?.btfDigest === null || this.config.tailoredBtf === 'always' ? ADDENDUM_BYTES : 0;
+  }
+
+  /** Each item with what is known of its release on this device's kernel. */
+  private async offered(
+    client: pg.PoolClient,
+    device: LockedDevice,
+    decided: readonly DesiredItem[],
+  ): Promise<{ items: OfferedItem[]; pending: OfferWork[] }> {
+    const items: OfferedItem[] = [];
+    const pending: OfferWork[] = [];
+    for (const item of decided) {
+      const release = device.facts && (await this.releases.find(item.release.id));
+      if (!device.facts || !release) {
+        items.push(item);
+        continue;
+      }
+      const offer = await this.offers.offer(client, device.facts, device.kernelGroupId !== null, release);
+      if (offer.kind === 'pending') pending.push(offer.work);
+      else items.push({ ...item, offer });
+    }
+    return { items, pending };
   }
 
   private assignments(client: pg.PoolClient): Promise<AssignmentIntent[]> {
@@ -102,7 +152,13 @@ export class DesiredWriter {
       const { kind, intent, release, params } = item;
       const because = { endsAt: null, reason: 'the device matches the assignment' };
       const run = { id, deviceId, releaseId: release.id, kind, intent, params, ...because };
-      await this.transitions.begin(client, run, handOver(device));
+      await this.transitions.begin(client, run, item.offer?.kind === 'refused' ? undefined : handOver(device));
+    }
+    for (const { id, basis } of plan.rebase) await this.store.setBasis(client, id, basis);
+    const states = new Map(wanted.map(({ id, state }) => [id, state]));
+    for (const { id, error } of plan.refuse) {
+      const from = states.get(id) ?? 'PENDING';
+      await this.transitions.decide(client, { id, deviceId, from, to: 'REJECTED', reason: error.message, error });
     }
     const named = new Set(plan.entries.map(({ run }) => run));
     for (const { id, state } of wanted) {

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { KernelsModule } from '../kernels/index.js';
 import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
 import { RunsModule } from '../runs/index.js';
 import { DesiredStore } from './desired.store.js';
@@ -10,7 +11,7 @@ import { WorkSignal } from './queue/index.js';
 
 /** For the role control: decides, signs, and sends. */
 @Module({
-  imports: [RunsModule, ReleaseCatalogueModule],
+  imports: [RunsModule, ReleaseCatalogueModule, KernelsModule],
   providers: [DesiredStore, IntentReader, DesiredWriter, WorkSignal, DesiredWorker, OutboxSender],
   exports: [DesiredWriter],
 })

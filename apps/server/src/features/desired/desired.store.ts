@@ -1,14 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import type { ParamValue } from '@bpfleet/probe';
+import type { Facts } from '@bpfleet/wire';
 import type pg from 'pg';
 import { runStateOf } from '../runs/index.js';
 import type { DesiredDevice } from './desired.js';
 import type { WantedRun } from './plan-runs.js';
 
 export interface LockedDevice extends DesiredDevice {
+  /** As the device told them at its last birth. */
+  readonly facts: Facts | null;
   readonly online: boolean;
   readonly generation: number;
   readonly envelope: Buffer | null;
+  /** Null until it has told its kernel. */
+  readonly kernelGroupId: string | null;
 }
 
 export interface AssignmentRow {
@@ -36,7 +41,7 @@ export class DesiredStore {
   /** The device under its row lock; undefined when there is none. */
   async lockDevice(client: pg.PoolClient, id: string): Promise<LockedDevice | undefined> {
     const { rows } = await client.query<LockedDevice>(
-      `SELECT id, name, labels, status, online, facts, "desiredGeneration" AS generation, "desiredEnvelope" AS envelope
+      `SELECT id, name, labels, status, online, facts, "desiredGeneration" AS generation, "desiredEnvelope" AS envelope, "kernelGroupId"
        FROM "Device" WHERE id = $1 FOR UPDATE`,
       [id],
     );
@@ -53,7 +58,7 @@ export class DesiredStore {
   /** Locked, so that a report cannot move a run between the decision about it and its writing. */
   async wantedRuns(client: pg.PoolClient, deviceId: string): Promise<WantedRunRow[]> {
     const { rows } = await client.query<WantedRunRow & { state: string }>(
-      `SELECT r.id, r.kind, r.intent, r."releaseId", l.probe, r.params, r.state, r."createdAt", r."endsAt"
+      `SELECT r.id, r.kind, r.intent, r."releaseId", l.probe, r.params, r.state, r."createdAt", r."endsAt", r.basis
        FROM "Run" r JOIN "Release" l ON l.id = r."releaseId"
        WHERE r."deviceId" = $1 AND r.wanted ORDER BY r."createdAt", r.id FOR UPDATE OF r`,
       [deviceId],
@@ -75,6 +80,10 @@ export class DesiredStore {
 
   async adoptRun(client: pg.PoolClient, id: string, intent: string): Promise<void> {
     await client.query('UPDATE "Run" SET intent = $2 WHERE id = $1', [id, intent]);
+  }
+
+  async setBasis(client: pg.PoolClient, id: string, basis: string): Promise<void> {
+    await client.query('UPDATE "Run" SET basis = $2 WHERE id = $1', [id, basis]);
   }
 
   async dropRun(client: pg.PoolClient, id: string): Promise<void> {

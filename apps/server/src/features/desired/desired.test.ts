@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { generateSigningKey, signDocument } from '@bpfleet/trust';
 import { parseSelector } from '../assignments/selector/index.js';
 import {
+  ADDENDUM_BYTES,
   desired,
   type AssignmentIntent,
   type DebugIntent,
@@ -9,7 +10,7 @@ import {
   type DesiredRelease,
 } from './desired.js';
 import { ASSIGNMENT_ENTRIES_MAX, ASSIGNMENT_LEASE_SECONDS, DEBUG_ENTRIES_MAX, DEBUG_LEASE_SECONDS } from './limits.js';
-import { planRuns, type WantedRun } from './plan-runs.js';
+import { planRuns, type DecidedOffer, type WantedRun } from './plan-runs.js';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const at = (minutes: number) => new Date(now.getTime() + minutes * 60_000);
@@ -89,7 +90,10 @@ describe('desired', () => {
     const params = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`text_${i}`, 'ü'.repeat(100)]));
     const many = Array.from({ length: 48 }, (_, i) => assignment(`a${i}`, `probe_${i}`, { params }));
     const runs = Array.from({ length: 8 }, (_, i) => debug(`rdebug${String(i).padStart(6, '0')}`));
-    const items = decide(many, runs);
+    const items = desired(device, { assignments: many, debug: runs }, now, ADDENDUM_BYTES).map((item) => {
+      const addendum = 'a'.repeat(64);
+      return { ...item, offer: { kind: 'tailored', basis: 'k', addendum, spare: false } as const };
+    });
     expect(items.filter(({ kind }) => kind === 'debug')).toHaveLength(8);
     expect(items.length).toBeGreaterThan(8);
     let minted = 0;
@@ -111,6 +115,7 @@ describe('runs of a desired state', () => {
     params: {},
     state: 'ATTACHED',
     endsAt: null,
+    basis: null,
     ...given,
   });
   const plan = (assignments: AssignmentIntent[], runs: WantedRun[], debugs: DebugIntent[] = [], time = now) =>
@@ -145,6 +150,58 @@ describe('runs of a desired state', () => {
     const asked = plan([assignment('b', 'trace_exec')], [rejected]);
     expect(asked.create).toHaveLength(1);
     expect(asked.retire).toMatchObject([{ run: { id: 'rkept0000001' } }]);
+  });
+
+  describe('by the types of the device’s kernel', () => {
+    const offers = {
+      missing: { kind: 'own', basis: 'k missing' },
+      tailored: { kind: 'tailored', basis: 'k add1', addendum: 'add1', spare: false },
+      other: { kind: 'tailored', basis: 'k add2', addendum: 'add2', spare: false },
+      spare: { kind: 'tailored', basis: 'k add1', addendum: 'add1', spare: true },
+      refused: { kind: 'refused', basis: 'k refused', error: { code: 'KERNEL_TYPES', message: 'gone' } },
+    } as const;
+    const offered = (offer: DecidedOffer, runs: WantedRun[]) =>
+      planRuns(
+        decide([assignment('a', 'trace_exec')]).map((item) => ({ ...item, offer })),
+        runs,
+        now,
+        mint,
+      );
+
+    it('offers with the addendum, and keeps the run when another one comes', () => {
+      expect(offered(offers.tailored, []).entries).toMatchObject([{ addendum: 'add1' }]);
+      const changed = offered(offers.other, [wanted({ basis: 'k add1' })]);
+      expect(changed).toMatchObject({ entries: [{ run: 'rkept0000001', addendum: 'add2' }], create: [] });
+      expect(changed.rebase).toEqual([{ id: 'rkept0000001', basis: 'k add2' }]);
+    });
+
+    it('asks a device anew that had rejected it for want of types, under another name', () => {
+      const anew = offered(offers.tailored, [wanted({ state: 'REJECTED', basis: 'k missing' })]);
+      expect(anew.create).toHaveLength(1);
+      expect(anew.retire).toMatchObject([{ run: { id: 'rkept0000001' } }]);
+      expect(offered(offers.missing, [wanted({ state: 'REJECTED', basis: 'k missing' })]).create).toEqual([]);
+    });
+
+    it('does not ask anew what ended for another reason, nor what is from before this was kept', () => {
+      for (const run of [wanted({ state: 'SUSPECT_CRASH', basis: 'k missing' }), wanted({ state: 'REJECTED' })]) {
+        expect(offered(offers.tailored, [run]).create).toEqual([]);
+      }
+    });
+
+    it('offers nothing that cannot be loaded, and has a run that says so', () => {
+      const plan = offered(offers.refused, []);
+      expect(plan).toMatchObject({ entries: [], create: [{ item: {} }], refuse: [{ error: { message: 'gone' } }] });
+      const again = offered(offers.refused, [wanted({ state: 'REJECTED', basis: 'k refused' })]);
+      expect(again).toMatchObject({ entries: [], create: [] });
+    });
+
+    it('spares memory only where it does not have to load again', () => {
+      expect(offered(offers.spare, []).entries).toMatchObject([{ addendum: 'add1' }]);
+      const running = offered(offers.spare, [wanted({ basis: 'k' })]);
+      expect(running.entries[0]).not.toHaveProperty('addendum');
+      expect(running.rebase).toEqual([]);
+      expect(offered(offers.spare, [wanted({ basis: 'k add1' })]).entries).toMatchObject([{ addendum: 'add1' }]);
+    });
   });
 
   it('ends an attached debug run on time, and says of one that never attached that it timed out', () => {

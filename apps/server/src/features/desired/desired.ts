@@ -24,6 +24,8 @@ export interface DesiredRelease {
 }
 
 const ENTRY_FIXED_BYTES = 360;
+/** What `"addendum":"…",` adds to the entry of a device that loads with tailored BTF. */
+export const ADDENDUM_BYTES = 80;
 
 export interface AssignmentIntent {
   readonly id: string;
@@ -62,20 +64,27 @@ export interface DesiredItem {
 /**
  * Entries in a fixed order (by probe, then debug by age), so that equal decisions make equal documents. One entry per
  * probe: the newest assignment that selects the device. Debug runs stand beside them, in a slot of their own.
+ * `extraBytes` is what each entry of this device may have more than those of others.
  */
 export function desired(
   device: DesiredDevice,
   intents: { readonly assignments: readonly AssignmentIntent[]; readonly debug: readonly DebugIntent[] },
   now: Date,
+  extraBytes = 0,
 ): DesiredItem[] {
   if (device.status !== 'active') return [];
-  const debug = withinBytes(debuggedOn(intents.debug, now), ENTRIES_BYTES_MAX);
+  const bytesOf = (item: DesiredItem): number => entryBytes(item) + extraBytes;
+  const debug = withinBytes(debuggedOn(intents.debug, now), ENTRIES_BYTES_MAX, bytesOf);
   const room = ENTRIES_BYTES_MAX - debug.reduce((sum, item) => sum + bytesOf(item), 0);
-  return [...withinBytes(assignedTo(device, intents.assignments), room), ...debug];
+  return [...withinBytes(assignedTo(device, intents.assignments), room, bytesOf), ...debug];
 }
 
 /** Parameters are free text within bounds: many large ones must not make a document that cannot be signed. */
-function withinBytes(items: readonly DesiredItem[], bytesMax: number): DesiredItem[] {
+function withinBytes(
+  items: readonly DesiredItem[],
+  bytesMax: number,
+  bytesOf: (item: DesiredItem) => number,
+): DesiredItem[] {
   let left = bytesMax;
   return items.filter((item) => {
     const bytes = bytesOf(item);
@@ -86,7 +95,7 @@ function withinBytes(items: readonly DesiredItem[], bytesMax: number): DesiredIt
 }
 
 /** An entry's JSON, a little more rather than less: names, digests and numbers of fixed width, and the parameters. */
-function bytesOf({ release, params, intent }: DesiredItem): number {
+function entryBytes({ release, params, intent }: DesiredItem): number {
   const { probe, version } = release;
   return ENTRY_FIXED_BYTES + Buffer.byteLength(JSON.stringify([probe, version, params, intent]));
 }

@@ -1,6 +1,7 @@
 import type { RunState } from '@bpfleet/api';
 import type { DesiredEntry } from '@bpfleet/trust';
 import { isFinal } from '../runs/index.js';
+import type { KernelOffer } from '../kernels/index.js';
 import type { DesiredItem } from './desired.js';
 
 /** A run that the device's newest desired state names. */
@@ -13,49 +14,85 @@ export interface WantedRun {
   readonly params: Readonly<Record<string, unknown>>;
   readonly state: RunState;
   readonly endsAt: Date | null;
+  /** What it was offered on; null for one from before that was kept. */
+  readonly basis: string | null;
 }
+
+/** By whose types the device is to load it; undefined where nothing is known of its kernel. */
+export type DecidedOffer = Exclude<KernelOffer, { kind: 'pending' }>;
+export type OfferedItem = DesiredItem & { readonly offer?: DecidedOffer };
 
 export interface RunPlan {
   readonly entries: readonly DesiredEntry[];
-  readonly create: readonly { readonly id: string; readonly item: DesiredItem }[];
+  readonly create: readonly { readonly id: string; readonly item: OfferedItem }[];
   /** Runs that go on under another intent. */
   readonly adopt: readonly { readonly id: string; readonly intent: string }[];
   readonly retire: readonly { readonly run: WantedRun; readonly to: RunState; readonly reason: string }[];
+  /** Runs that are not offered, because it is known that they cannot be loaded. New ones stand in `create` too. */
+  readonly refuse: readonly {
+    readonly id: string;
+    readonly error: { readonly code: string; readonly message: string };
+  }[];
+  /** Runs whose offer stands on something else than before. */
+  readonly rebase: readonly { readonly id: string; readonly basis: string }[];
 }
 
 /**
  * Gives each item its run. A run keeps its id while release and parameters are the same, whoever asks for it; a run that
- * is over is asked for again only by a new intent, so that what a device cannot run is not offered for ever under new names.
+ * is over is asked for again only by a new intent, so that what a device cannot run is not offered for ever under new names;
+ * and by another kernel or other types, since a refusal says nothing about those.
  */
 export function planRuns(
-  items: readonly DesiredItem[],
+  items: readonly OfferedItem[],
   wanted: readonly WantedRun[],
   now: Date,
   mintRunId: () => string,
 ): RunPlan {
   const left = new Map(wanted.map((run) => [run.id, run]));
-  const create: { id: string; item: DesiredItem }[] = [];
+  const create: { id: string; item: OfferedItem }[] = [];
   const adopt: { id: string; intent: string }[] = [];
-  const entries = items.map((item) => {
+  const refuse: RunPlan['refuse'][number][] = [];
+  const rebase: RunPlan['rebase'][number][] = [];
+  const entries = items.flatMap((item) => {
     const run = item.run === undefined ? matching(item, left.values()) : left.get(item.run);
     const id = run?.id ?? item.run ?? mintRunId();
     if (!run) create.push({ id, item });
     else if (run.intent !== item.intent && run.kind === 'assignment') adopt.push({ id, intent: item.intent });
     left.delete(id);
-    return entryOf(id, item);
+    const { offer } = item;
+    const addendum = addendumOf(run, offer);
+    const basis = offer && (offer.kind === 'tailored' && addendum === undefined ? run?.basis : offer.basis);
+    if (basis && basis !== run?.basis) rebase.push({ id, basis });
+    if (offer?.kind !== 'refused') return [entryOf(id, item, addendum)];
+    refuse.push({ id, error: offer.error });
+    return [];
   });
   const replaced = new Set(items.filter(({ kind }) => kind === 'assignment').map(({ release }) => release.probe));
   const retire = [...left.values()].map((run) => ({ run, ...fateOf(run, replaced, now) }));
-  return { entries, create, adopt, retire };
+  return { entries, create, adopt, retire, refuse, rebase };
 }
 
-function matching(item: DesiredItem, runs: Iterable<WantedRun>): WantedRun | undefined {
+/** What runs by the kernel's own types goes on so: to save memory while loading, it would have to be loaded again. */
+function addendumOf(run: WantedRun | undefined, offer: DecidedOffer | undefined): string | undefined {
+  if (offer?.kind !== 'tailored') return undefined;
+  const startedWithout = run !== undefined && !isFinal(run.state) && run.basis !== null && run.basis !== offer.basis;
+  return offer.spare && startedWithout ? undefined : offer.addendum;
+}
+
+function matching(item: OfferedItem, runs: Iterable<WantedRun>): WantedRun | undefined {
   for (const run of runs) {
     if (run.kind !== 'assignment' || run.releaseId !== item.release.id) continue;
     if (canonical(run.params) !== canonical(item.params)) continue;
-    if (run.intent === item.intent || !isFinal(run.state)) return run;
+    if (isFinal(run.state) ? run.intent === item.intent && !mayBeOtherwise(run, item) : true) return run;
   }
   return undefined;
+}
+
+/** A kernel's no, or what followed from it, was about that kernel and those types. */
+function mayBeOtherwise({ state, basis }: WantedRun, { offer }: OfferedItem): boolean {
+  return (
+    (state === 'REJECTED' || state === 'REMOVED') && basis !== null && offer !== undefined && basis !== offer.basis
+  );
 }
 
 function fateOf(run: WantedRun, replaced: ReadonlySet<string>, now: Date): { to: RunState; reason: string } {
@@ -69,7 +106,7 @@ function fateOf(run: WantedRun, replaced: ReadonlySet<string>, now: Date): { to:
   return { to: 'REMOVED', reason: 'no assignment asks for it on this device any more' };
 }
 
-function entryOf(run: string, item: DesiredItem): DesiredEntry {
+function entryOf(run: string, item: DesiredItem, addendum: string | undefined): DesiredEntry {
   const { release } = item;
   return {
     run,
@@ -78,6 +115,7 @@ function entryOf(run: string, item: DesiredItem): DesiredEntry {
     version: release.version,
     params: { ...item.params },
     budget: release.budget,
+    ...(addendum === undefined ? {} : { addendum }),
     leaseSeconds: item.leaseSeconds,
     reason: { kind: item.kind, intent: item.intent },
     ...(item.endsAfterSeconds === undefined ? {} : { endsAfterSeconds: item.endsAfterSeconds }),

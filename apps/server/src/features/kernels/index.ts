@@ -1,3 +1,14 @@
-export { BtfUploadModule, KernelsApiModule, KernelsModule } from './kernels.module.js';
+export { KernelsApiModule, KernelsControlModule, KernelsModule } from './kernels.module.js';
 export { KernelBtfs } from './btf/kernel-btfs.js';
 export { BtfUploads } from './upload/btf-uploads.js';
+export { Addenda } from './tailor/addenda.js';
+export { KernelOffers, type KernelOffer, type OfferWork } from './tailor/kernel-offers.js';
+export {
+  KernelVerdicts,
+  type KernelVerdict,
+  type KernelVerdictWord,
+  type NewKernelVerdict,
+  type VerdictReason,
+  type VerdictStage,
+} from './verdicts/kernel-verdicts.js';
+export { ReleaseResolver } from './verdicts/release-resolver.js';

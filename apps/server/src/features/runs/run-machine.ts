@@ -80,6 +80,8 @@ export function mayDecide(state: RunState, to: RunState): boolean {
     case 'DEFERRED':
       return state === 'PENDING';
     case 'TIMED_OUT':
+    // What is known of the device's kernel tells that it cannot.
+    case 'REJECTED':
       return !isFinal(state) && !attachedStates.includes(state);
     case 'ENDED':
       return attachedStates.includes(state);

@@ -23,6 +23,8 @@ export interface RunMove {
   readonly from: RunState;
   readonly to: RunState;
   readonly reason: string;
+  /** Of REJECTED: shown where a device's own would be. */
+  readonly error?: { readonly code: string; readonly message: string };
 }
 
 /** Every change of a run's state goes through here: compare-and-set, recorded, and told to who is watching. */
@@ -53,8 +55,15 @@ export class RunTransitions {
   async decide(client: pg.PoolClient, move: RunMove): Promise<boolean> {
     if (!mayDecide(move.from, move.to)) return false;
     const { rowCount } = await client.query(
-      `UPDATE "Run" SET state = $3, "updatedAt" = $4, "endedAt" = $5 WHERE id = $1 AND state = $2`,
-      [move.id, move.from, move.to, this.clock.now(), isFinal(move.to) ? this.clock.now() : null],
+      `UPDATE "Run" SET state = $3, "updatedAt" = $4, "endedAt" = $5, error = COALESCE($6, error) WHERE id = $1 AND state = $2`,
+      [
+        move.id,
+        move.from,
+        move.to,
+        this.clock.now(),
+        isFinal(move.to) ? this.clock.now() : null,
+        move.error ? json({ ...move.error, log: null }) : null,
+      ],
     );
     if (rowCount !== 1) return false;
     await this.record(client, move, [move]);

@@ -21,6 +21,7 @@ import { AuditModule } from '../../audit/index.js';
 import { DesiredWorker } from '../../desired/desired-worker.js';
 import { OutboxSender } from '../../desired/outbox-sender.js';
 import { UploadWorker } from '../../kernels/upload/upload-worker.js';
+import { ResolveWorker } from '../../kernels/verdicts/resolve-worker.js';
 import { ControlDispatcher } from '../dispatcher.js';
 import { LeaseHints } from '../lease-hints.js';
 import { FakeLink } from './fake-link.js';
@@ -33,6 +34,7 @@ export const BENCH_START = new Date('2026-03-01T12:00:00.000Z');
 class BenchPlatform {}
 
 export interface BenchOptions {
+  readonly environment?: Readonly<Record<string, string>>;
   readonly databaseUrl: string;
   readonly modules: readonly (Type | DynamicModule)[];
   /** Default: a FakeLink that is not yet connected. */
@@ -53,7 +55,11 @@ export class Bench {
   static async start(options: BenchOptions): Promise<Bench> {
     await migrate(options.databaseUrl, readMigrations(join(repositoryDir, 'prisma/migrations')));
     const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'bpfleet-bench-'));
-    const environment = { BPFLEET_DATABASE_URL: options.databaseUrl, BPFLEET_DATA_DIR: dataDir };
+    const environment = {
+      BPFLEET_DATABASE_URL: options.databaseUrl,
+      BPFLEET_DATA_DIR: dataDir,
+      ...options.environment,
+    };
     const clock = new FixedClock(BENCH_START);
     const link = new FakeLink();
     const keys = await ServerKeys.open(dataDir);
@@ -68,7 +74,7 @@ export class Bench {
     const root = { module: class BenchRoot {}, imports: [platform, AuditModule, ...options.modules] };
     const app = await NestFactory.createApplicationContext(root, { logger: false });
     // A test says when the workers work: what they do by themselves would come in between.
-    for (const worker of [DesiredWorker, OutboxSender, LeaseHints, UploadWorker]) {
+    for (const worker of [DesiredWorker, OutboxSender, LeaseHints, UploadWorker, ResolveWorker]) {
       await app.get<{ onModuleDestroy(): Promise<void> }>(worker, { strict: false }).onModuleDestroy();
     }
     return new Bench(app, clock, link, keys, options.dataDir ? undefined : dataDir);
@@ -123,16 +129,16 @@ export async function addDevice(
   return id;
 }
 
-/** A release that is really signed, with an object that no kernel would take. */
+/** A release that is really signed, with an object that no kernel would take unless one is given. */
 export async function addRelease(
   bench: ServerParts,
-  given: { probe?: string; version?: string; extra?: string; arch?: string } = {},
+  given: { probe?: string; version?: string; extra?: string; arch?: string; object?: Buffer } = {},
 ): Promise<{ id: string; digest: string; envelope: Buffer; object: Buffer; objectDigest: string }> {
   const probe = given.probe ?? 'trace_bench';
   const version = given.version ?? '1.0.0';
   const manifest = `name: ${probe}\nversion: ${version}\nsummary: for a test\n${given.extra ?? ''}`;
   const blobs = bench.get(BlobStore);
-  const object = randomBytes(100_000);
+  const object = given.object ?? randomBytes(100_000);
   const objectDigest = await blobs.put('object', object);
   const objects = [{ arch: (given.arch ?? 'any') as 'any', digest: objectDigest, bytes: object.length }];
   const createdAt = bench.clock.now().toISOString();

@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../../../platform/clock.js';
+import { ControlSql } from '../../../platform/sql/control-sql.js';
+
+/** `resolve`: against the kernel's types, without the kernel; `prove`: by a kernel like it, in the lab. */
+export type VerdictStage = 'resolve' | 'prove';
+
+/** `unknown`: nothing is against it, and only the kernel can tell. */
+export type KernelVerdictWord = 'accepted' | 'refused' | 'unknown';
+
+/**
+ * Of `resolve`: `refusal` (libbpf refuses the object), `poison` (it uses what is not there), `read_size` (it loads and reads
+ * garbage), `type_id` (it attaches by types that the kernel does not show). Other stages have kinds of their own.
+ */
+export interface VerdictReason {
+  readonly kind: string;
+  readonly sentence: string;
+  readonly program?: string | undefined;
+}
+
+export interface NewKernelVerdict {
+  readonly releaseId: string;
+  readonly kernelGroupId: string;
+  readonly stage: VerdictStage;
+  readonly verdict: KernelVerdictWord;
+  readonly reasons: readonly VerdictReason[];
+  /** Numbers and names that the stage found out: relocations, instructions, stack depth … */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** The types it was found out with; null where none were needed. */
+  readonly btfDigest: string | null;
+}
+
+export interface KernelVerdict extends NewKernelVerdict {
+  readonly at: Date;
+}
+
+const READ_MAX = 10_000;
+
+/** What was found out about releases on the kernels of the fleet: written once, never changed; the newest of a stage counts. */
+@Injectable()
+export class KernelVerdicts {
+  constructor(
+    private readonly sql: ControlSql,
+    private readonly clock: Clock,
+  ) {}
+
+  async record(verdict: NewKernelVerdict): Promise<void> {
+    const { releaseId, kernelGroupId, stage, verdict: word, reasons, facts, btfDigest } = verdict;
+    // A group that went in the meantime needs no verdict.
+    await this.sql.pool.query(
+      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at)
+       SELECT $1, id, $3, $4, $5, $6, $7, $8 FROM "KernelGroup" WHERE id = $2 FOR KEY SHARE`,
+      [
+        releaseId,
+        kernelGroupId,
+        stage,
+        word,
+        JSON.stringify(reasons),
+        JSON.stringify(facts),
+        btfDigest,
+        this.clock.now(),
+      ],
+    );
+  }
+
+  /** The newest of each stage for each kernel group that some verdict is about. */
+  async newestOf(releaseId: string): Promise<KernelVerdict[]> {
+    const { rows } = await this.sql.pool.query<KernelVerdict>(
+      `SELECT DISTINCT ON ("kernelGroupId", stage) "releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at
+       FROM "KernelVerdict" WHERE "releaseId" = $1 ORDER BY "kernelGroupId", stage, id DESC LIMIT $2`,
+      [releaseId, READ_MAX],
+    );
+    return rows;
+  }
+}

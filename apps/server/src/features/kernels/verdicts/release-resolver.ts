@@ -1,0 +1,109 @@
+import { Injectable } from '@nestjs/common';
+import { BtfError, kernelTypeNeeds, readObject } from '@bpfleet/btf';
+import { BlobStore } from '../../../platform/blobs/blob-store.js';
+import { KernelBtfError, resolveForKernel, type KernelResolution } from '../../../verify/index.js';
+import type { CatalogueRelease } from '../../releases/catalogue/index.js';
+import { KernelBtfs } from '../btf/kernel-btfs.js';
+import {
+  KernelVerdicts,
+  type KernelVerdictWord,
+  type NewKernelVerdict,
+  type VerdictReason,
+} from './kernel-verdicts.js';
+
+/** As far as resolving needs to know it. */
+export interface ResolvedKernel {
+  readonly id: string;
+  readonly kernelArch: string;
+  /** What the kernel shows itself. */
+  readonly btfDigest: string | null;
+}
+
+type Found = Pick<NewKernelVerdict, 'verdict' | 'reasons' | 'facts'>;
+
+const REMEMBERED_MAX = 500;
+
+/** Finds out what the kernels of a group would make of a release, by their types, and keeps it as a verdict. */
+@Injectable()
+export class ReleaseResolver {
+  /** Groups that differ in their JIT alone have the same types. Oldest first. */
+  private readonly found = new Map<string, Found>();
+
+  constructor(
+    private readonly btfs: KernelBtfs,
+    private readonly blobs: BlobStore,
+    private readonly verdicts: KernelVerdicts,
+  ) {}
+
+  /** `source` is the BTF of that kernel: its own, or what was added for its build. */
+  async resolve(release: CatalogueRelease, kernel: ResolvedKernel, source: string): Promise<Found> {
+    const found = await this.find(release, kernel, source);
+    const what = { releaseId: release.id, kernelGroupId: kernel.id, stage: 'resolve' as const, btfDigest: source };
+    await this.verdicts.record({ ...what, ...found });
+    return found;
+  }
+
+  private async find(release: CatalogueRelease, kernel: ResolvedKernel, source: string): Promise<Found> {
+    const { objects } = release;
+    const object = objectFor(release, kernel.kernelArch);
+    if (!object) {
+      const there = objects.map(({ arch }) => arch).join(', ');
+      const sentence = `The release has objects for ${there}, and none for ${kernel.kernelArch}.`;
+      return { verdict: 'refused', reasons: [{ kind: 'arch', sentence }], facts: {} };
+    }
+    const showsBtf = kernel.btfDigest !== null;
+    const key = `${object.digest} ${source} ${showsBtf}`;
+    const known = this.found.get(key);
+    if (known) return known;
+    const found = await this.resolveObject(object.digest, source, showsBtf);
+    const oldest = this.found.keys().next();
+    if (this.found.size >= REMEMBERED_MAX && !oldest.done) this.found.delete(oldest.value);
+    this.found.set(key, found);
+    return found;
+  }
+
+  private async resolveObject(objectDigest: string, source: string, showsBtf: boolean): Promise<Found> {
+    try {
+      const [types, bytes] = await Promise.all([this.btfs.types(source), this.blobs.get(objectDigest)]);
+      if (!types || !bytes) return unknown('The object or the types of the kernel are not in the store any more.');
+      const needs = kernelTypeNeeds(readObject(bytes));
+      const facts = { object: objectDigest, relocations: needs.relocations };
+      return { ...wordFor(resolveForKernel(bytes, types.btf, { showsBtf }), hasParameters(bytes)), facts };
+    } catch (error) {
+      if (error instanceof BtfError || error instanceof KernelBtfError)
+        return unknown(`It cannot be resolved: ${error.message}.`);
+      throw error;
+    }
+  }
+}
+
+/** The object that a device of this architecture loads, as the agent chooses it. */
+export function objectFor(
+  { objects }: CatalogueRelease,
+  arch: string,
+): CatalogueRelease['objects'][number] | undefined {
+  return objects.find((one) => one.arch === arch) ?? objects.find((one) => one.arch === 'any');
+}
+
+function unknown(sentence: string): Found {
+  return { verdict: 'unknown', reasons: [{ kind: 'unread', sentence }], facts: {} };
+}
+
+/** What a verifier knows of a parameter is its value, which may turn the program away from what is missing. */
+function hasParameters(object: Uint8Array): boolean {
+  return readObject(object).globals.some(({ tunable }) => tunable);
+}
+
+function wordFor(
+  { ok, unresolved, mismatches, needs }: KernelResolution,
+  parameters: boolean,
+): { verdict: KernelVerdictWord; reasons: VerdictReason[] } {
+  const reasons: VerdictReason[] = [
+    ...needs.map((need) => ({ kind: 'type_id', ...need })),
+    ...unresolved,
+    ...mismatches.map(({ program, sentence }) => ({ kind: 'read_size', program, sentence })),
+  ];
+  if (ok) return { verdict: 'accepted', reasons };
+  const certain = reasons.some(({ kind }) => kind !== 'poison' || !parameters);
+  return { verdict: certain ? 'refused' : 'unknown', reasons };
+}
