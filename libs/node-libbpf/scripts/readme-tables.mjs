@@ -56,6 +56,8 @@ const after = between(between(before, 'attach types', attachTable()), 'map types
 if (!process.argv.includes('--check')) {
   writeFileSync(readmeFile, after);
 } else if (after !== before) {
-  console.error('the tables of libs/node-libbpf/README.md are old: run node libs/node-libbpf/scripts/readme-tables.mjs');
+  console.error(
+    'the tables of libs/node-libbpf/README.md are old: run node libs/node-libbpf/scripts/readme-tables.mjs',
+  );
   process.exitCode = 1;
 }
