@@ -8,6 +8,9 @@ import { enumValues, isEnumKind, isFieldKind, isFlexibleArray, SPEC_STEPS_MAX, S
 import type { StepBudget } from './step-budget.js';
 import { typesMatch } from './types-match.js';
 
+/** Members looked at for one name: unnamed structs could double at every level, and one such type refuses one relocation. */
+const MEMBERS_LOOKED_MAX = 100_000;
+
 /** Where the same path cannot be walked any further; `at` is the number of the accessor. */
 export interface Mismatch {
   readonly at: number;
@@ -75,6 +78,8 @@ export function findMember(
 }
 
 class MemberSearch {
+  #looked = 0;
+
   constructor(
     readonly btf: Btf,
     readonly name: string,
@@ -89,6 +94,9 @@ class MemberSearch {
     }
     for (const [index, member] of holder.members.entries()) {
       this.budget.spend();
+      this.#looked += 1;
+      if (this.#looked > MEMBERS_LOOKED_MAX)
+        throw new SpecError(`a struct has more than ${MEMBERS_LOOKED_MAX} members`);
       if (member.name === this.name) return { via: [{ holder, index }], offsetBits: member.offsetBits };
       if (member.name !== '') continue;
       const inner = this.in(member.typeId, stepsLeft - 1);
