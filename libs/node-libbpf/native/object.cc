@@ -2,12 +2,12 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include <cstring>
 
 #include "addon.h"
 #include "attach.h"
+#include "log_buffer.h"
 #include "open_link.h"
 #include "open_object.h"
 
@@ -18,34 +18,6 @@ constexpr size_t kRefusalLogBytes = (UINT32_MAX >> 8) & ~size_t{4095};
 // BPF_LOG_STATS alone prints a few lines.
 constexpr size_t kStatsLogBytes = 64 * 1024;
 constexpr uint32_t kLogLevelStats = 4;
-
-class LogBuffer {
- public:
-  explicit LogBuffer(size_t bytes) : bytes_(bytes) {
-    void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped != MAP_FAILED) text_ = static_cast<char*>(mapped);
-  }
-  LogBuffer(const LogBuffer&) = delete;
-  LogBuffer& operator=(const LogBuffer&) = delete;
-  ~LogBuffer() {
-    if (text_ != nullptr) munmap(text_, bytes_);
-  }
-
-  char* text() const { return text_; }
-  size_t bytes() const { return bytes_; }
-
-  // The end of the log matters: the verifier's complaint is its last line.
-  std::string Tail(size_t bytesMax) const {
-    if (text_ == nullptr) return {};
-    size_t length = strnlen(text_, bytes_);
-    size_t skip = length > bytesMax ? length - bytesMax : 0;
-    return std::string(text_ + skip, length - skip);
-  }
-
- private:
-  char* text_ = nullptr;
-  size_t bytes_;
-};
 
 // The name by which C source knows a map: `.rodata`, not the kernel's `objname.rodata`.
 const char* SourceName(const struct bpf_object* object, const struct bpf_map* map) {
