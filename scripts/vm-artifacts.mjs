@@ -1,5 +1,5 @@
 // What the VMs are made of: Debian's kernels and user land by apt, Node by npm, each pinned by digest in
-// libs/testkit/src/vm/kernels.json and kept in .cache.
+// libs/vm/src/kernels.json and kept in .cache.
 //
 //   node scripts/vm-artifacts.mjs fetch TARGET…     fetches what a target lacks; prints {"missing": "…"} where it cannot
 //   node scripts/vm-artifacts.mjs refresh [TARGET…] accepts the versions that the mirror offers now
@@ -34,7 +34,7 @@ import { Refusal, runScript, say, seconds } from './say.mjs';
 
 const run = promisify(execFile);
 const repositoryDir = dirname(dirname(fileURLToPath(import.meta.url)));
-export const catalogueFile = join(repositoryDir, 'libs/testkit/src/vm/kernels.json');
+export const catalogueFile = join(repositoryDir, 'libs/vm/src/kernels.json');
 const cacheDir = join(repositoryDir, '.cache');
 const NPM_TIMEOUT_MS = 300_000;
 // A mirror may go back, as bullseye's did: the versions accepted before stay good for a while.

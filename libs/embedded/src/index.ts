@@ -8,3 +8,4 @@ export { LOG_FILE_BYTES_MAX, capLogFile } from './log-file.js';
 export { freePort, isPortFree } from './ports.js';
 export { startEmbeddedPostgres } from './postgres.js';
 export type { EmbeddedPostgres, EmbeddedPostgresOptions } from './postgres.js';
+export { which } from './which.js';

@@ -6,6 +6,10 @@ import type { GlobalSection } from './global.js';
 import { BpfMap } from './map.js';
 import type { NativeMapFacts } from './native.js';
 import type { OpenedSpec } from './opened-spec.js';
+import { SLOT_KEY_BYTES } from './slots-check.js';
+
+/** What may be declared with slots (`values`), each of which libbpf fills at load. */
+const SLOTTED_TYPES: ReadonlySet<string> = new Set(['array_of_maps', 'hash_of_maps', 'prog_array']);
 
 /** A map of an object that is not loaded yet. Global data are maps too: `.rodata`, `.data`, `.bss`. */
 export class MapSpec {
@@ -19,6 +23,8 @@ export class MapSpec {
   readonly #types: ObjectTypes;
   readonly #index: number;
   readonly #facts: NativeMapFacts;
+  /** As declared: another type later does not take the slots away. */
+  readonly #mayHaveSlots: boolean;
 
   /** @internal */
   constructor(spec: OpenedSpec, types: ObjectTypes, index: number, facts: NativeMapFacts) {
@@ -30,6 +36,7 @@ export class MapSpec {
     this.#types = types;
     this.#index = index;
     this.#facts = { ...facts };
+    this.#mayHaveSlots = SLOTTED_TYPES.has(facts.type);
   }
 
   get type(): string {
@@ -59,6 +66,10 @@ export class MapSpec {
     this.#requireNoContent(operation);
     const keyBytes = requireInteger(operation, 'keyBytes', sizes.keyBytes ?? this.keyBytes, 0, 0xffff_ffff);
     const valueBytes = requireInteger(operation, 'valueBytes', sizes.valueBytes ?? this.valueBytes, 0, 0xffff_ffff);
+    if (this.#mayHaveSlots && keyBytes !== this.keyBytes && keyBytes !== SLOT_KEY_BYTES) {
+      const why = `libbpf fills the slots of a map declared as ${[...SLOTTED_TYPES].join(', ')} by 4-byte indexes`;
+      throw argumentError(operation, `keyBytes must be ${SLOT_KEY_BYTES}: ${why}`);
+    }
     this.#change('sizes', (object) => object.setSizes(this.#index, keyBytes, valueBytes));
     Object.assign(this.#facts, { keyBytes, valueBytes });
   }

@@ -127,6 +127,29 @@ describe('a malformed object', () => {
     openObject(withTypes(mapOfType('m', 1), [mapNamed('m')], [maps])).close();
   });
 
+  it('that fills the slots of a map by keys which are no indexes is refused', () => {
+    // The kernel reads a key of the map's size where libbpf put 4 bytes (init_map_in_map_slots).
+    const types = (keyBytes: number) => [
+      ...[INT, record('', 'array', 0, 0, 1, 1, 13), record('', 'ptr', 0, 2)],
+      ...[record('', 'array', 0, 0, 1, 1, keyBytes), record('', 'ptr', 0, 4)],
+      record('', 'struct', 2, 16, 'type', 3, 0, 'key_size', 5, 64),
+      record('m', 'var', 0, 6, 1),
+      record('.maps', 'datasec', 1, 16, 7, 0, 16),
+    ];
+    const two: Section = { name: '.maps', flags: 3, data: Buffer.alloc(16) };
+    // Of symbol 2, the map: a map that holds itself will do, for it is refused before that is looked at.
+    const filled = { name: '.rel.maps', type: REL, link: 6, info: 3, entryBytes: 16, data: Buffer.alloc(16) };
+    filled.data.writeUInt32LE(8, 0);
+    filled.data.writeUInt32LE(2, 12);
+    const symbol = { name: 'm', section: '.maps', type: 1, bytes: 16n };
+    const object = (keyBytes: number, more: Section[]) => withTypes(types(keyBytes), [symbol], [two, ...more]);
+    const why = 'map m has filled slots and keys of 8 bytes: libbpf fills them by indexes of 4 bytes';
+    expect(() => openObject(object(8, [filled]))).toThrow(refused(why));
+    // Without slots any key will do, and with indexes for keys slots are libbpf's to look at.
+    openObject(object(8, [])).close();
+    expect(() => openObject(object(4, [filled]))).not.toThrow(refused('filled slots'));
+  });
+
   it('whose map is named like a path is refused', () => {
     const object = withTypes(mapOfType('../m', 1), [mapNamed('../m')], [maps]);
     expect(() => openObject(object)).toThrow(refused('map ../m has a path for its name'));

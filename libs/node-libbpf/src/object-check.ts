@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ElfFile, ElfSection } from '@bpfleet/btf';
 import { BtfError, EM_BPF, parseBtf, parseBtfExt, parseElf } from '@bpfleet/btf';
 import { LibbpfError } from './errors.js';
+import { checkSlots } from './slots-check.js';
 import { checkChains, checkTypes } from './types-check.js';
 
 // libbpf trusts what a compiler wrote. Each rule here stands for an object on which it read or wrote past its memory, or
@@ -90,6 +91,7 @@ function checkBtf(elf: ElfFile): void {
   if (section === undefined || section.bytes === 0) return;
   const btf = parseBtf(section.data);
   checkTypes(btf);
+  checkSlots(elf, btf);
   const ext = elf.section('.BTF.ext');
   if (ext === undefined || ext.bytes === 0) return;
   for (const { access } of parseBtfExt(ext.data, (at) => btf.stringAt(at)).relocations) {

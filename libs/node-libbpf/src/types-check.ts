@@ -1,5 +1,6 @@
-import type { Btf, BtfType, CompositeType } from '@bpfleet/btf';
+import type { Btf, BtfType } from '@bpfleet/btf';
 import { LibbpfError } from './errors.js';
+import { declaredNumber } from './map-declaration.js';
 
 /** libbpf keeps sizes in an `int`, where larger ones turn into error numbers that it then takes for pointers. */
 const typeBytesMax = 0x7fff_ffff;
@@ -42,15 +43,7 @@ function checkMap(btf: Btf, name: string, definition: BtfType): void {
   // Pinned by its name, a map would be pinned somewhere else.
   if (name.includes('/')) refuse(`map ${name} has a path for its name`);
   if (definition.kind !== 'struct') return;
-  if (declaredType(btf, definition) === mapTypeStructOps) {
+  if (declaredNumber(btf, definition, 'type') === mapTypeStructOps) {
     refuse(`map ${name} is declared in .maps with the type struct_ops: such maps are variables of SEC(".struct_ops")`);
   }
-}
-
-/** `int (*type)[N]`, as `__uint(type, N)` declares it. */
-function declaredType(btf: Btf, definition: CompositeType): number | undefined {
-  const member = definition.members.find(({ name }) => name === 'type');
-  const pointer = member === undefined ? undefined : btf.resolve(member.typeId);
-  const array = pointer?.kind === 'ptr' ? btf.typeById(pointer.typeId) : undefined;
-  return array?.kind === 'array' ? array.count : undefined;
 }

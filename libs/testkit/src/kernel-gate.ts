@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { describe as jestDescribe } from '@jest/globals';
-import { which } from './which.js';
+import { which } from '@bpfleet/embedded';
 
 /** What a test on the real kernel may need and a machine may lack. The names appear in the titles of skipped tests. */
 export type Capability =

@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { freePort, spawnGuarded } from '@bpfleet/embedded';
-import { which } from './which.js';
+import { freePort, spawnGuarded, which } from '@bpfleet/embedded';
 
 export interface MosquittoOptions {
   /** PEM. `ca` signs devices and servers; `cert` and `key` are the broker's own. */

@@ -1,6 +1,5 @@
 import type { describe as jestDescribe } from '@jest/globals';
-import type { VmTarget } from './catalogue.js';
-import { missingForVm } from './vm.js';
+import { missingForVm, type VmTarget } from '@bpfleet/vm';
 
 /**
  * `describe` for tests that boot a kernel. Fetches first what the target is made of, so a test file awaits it at its top level;

@@ -2,11 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describeWithVm, recordVmFact } from '@bpfleet/testkit';
 import type { VmTarget } from './catalogue.js';
 import type { RunningVm } from './running-vm.js';
 import { NO_IO_URING } from './running-vm.js';
-import { recordVmFact } from './vm-facts.js';
-import { describeWithVm } from './vm-gate.js';
 import { startVm } from './vm.js';
 
 interface Expected {
@@ -87,9 +86,9 @@ function testMachine(target: VmTarget, expected: Expected): void {
   });
 
   it('copies a folder', async () => {
-    await vm.copy(new URL('../jest', import.meta.url).pathname, '/opt/jest');
-    const copied = await vm.get('/opt/jest/global-setup.mjs');
-    expect(copied.equals(readFileSync(new URL('../jest/global-setup.mjs', import.meta.url)))).toBe(true);
+    await vm.copy(new URL('guest', import.meta.url).pathname, '/opt/guest');
+    const copied = await vm.get('/opt/guest/serve.ts');
+    expect(copied.equals(readFileSync(new URL('guest/serve.ts', import.meta.url)))).toBe(true);
   });
 
   it('reaches a server on this host, and is reached through a forwarded port', async () => {

@@ -3,8 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { spawnGuarded } from '@bpfleet/embedded';
-import { which } from '../which.js';
+import { spawnGuarded, which } from '@bpfleet/embedded';
 
 type Architecture = 'arm64' | 'armhf';
 

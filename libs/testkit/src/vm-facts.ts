@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { VmTarget } from './catalogue.js';
+import type { VmTarget } from '@bpfleet/vm';
 
 /**
  * A cell of the table that `npm run test:vm` prints at its end: what a test saw on a kernel, in a few words. Record what was

@@ -35,7 +35,7 @@ interface Catalogue {
   readonly userLands: Readonly<Record<string, Source & { readonly node: NodePin }>>;
 }
 
-export const repositoryDir = fileURLToPath(new URL('../../../../', import.meta.url));
+export const repositoryDir = fileURLToPath(new URL('../../../', import.meta.url));
 export const cacheDir = join(repositoryDir, '.cache');
 
 /** A file of the cache that is named by its contents: once there, it never changes. */
@@ -54,7 +54,7 @@ export interface VmParts {
 }
 
 export function readCatalogue(): Catalogue {
-  const file = join(repositoryDir, 'libs/testkit/src/vm/kernels.json');
+  const file = join(repositoryDir, 'libs/vm/src/kernels.json');
   return JSON.parse(readFileSync(file, 'utf8')) as Catalogue;
 }
 

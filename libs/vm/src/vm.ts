@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '@bpfleet/embedded';
+import { freePort, which } from '@bpfleet/embedded';
 import { cacheDir, isComplete, partsOf, repositoryDir } from './catalogue.js';
 import type { VmParts, VmTarget } from './catalogue.js';
 import { RunningVm } from './running-vm.js';
@@ -11,7 +11,6 @@ import { kernelFiles } from './kernel-files.js';
 import { qemuPath, qemuProgram } from './qemu.js';
 import { userLand } from './user-land.js';
 import { VmError } from './vm-error.js';
-import { which } from '../which.js';
 
 const run = promisify(execFile);
 

@@ -9,7 +9,7 @@ import type { UserLand } from './user-land.js';
 
 export type VmInit = 'busybox' | 'systemd';
 
-const sourceDir = fileURLToPath(new URL('../../src/vm/', import.meta.url));
+const sourceDir = fileURLToPath(new URL('../src/', import.meta.url));
 const GUEST_PROGRAM = ['frames.ts', 'guest/exchange.ts', 'guest/serve.ts'];
 
 /**
