@@ -17,6 +17,8 @@ const growthBytesPerStepMax = 200 << 10;
 
 /** Anonymous memory: pages of files come and go with the page cache. */
 function anonymousBytes(): number {
+  // Buffers are freed on another thread after a collection; a second one waits for that.
+  collectGarbage();
   collectGarbage();
   return Number(/^RssAnon:\s*(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
 }
