@@ -5,7 +5,7 @@ import { missingCapabilities } from './capabilities.js';
 import { errnoName } from './errno.js';
 import type { KernelConfig } from './kernel-config.js';
 import { hasConfig } from './kernel-config.js';
-import { listKernelBtf, readKernelBtf } from './kernel-btf.js';
+import { listKernelBtf } from './kernel-btf.js';
 import { native } from './native.js';
 
 /**
@@ -249,18 +249,6 @@ export const featureProbes = {
 } as const satisfies Record<string, Probe>;
 
 export type FeatureName = keyof typeof featureProbes;
-
-/** @internal */
-export function typeFinder(): (name: string) => boolean | undefined {
-  let strings: Buffer | undefined;
-  try {
-    strings = readKernelBtf();
-  } catch {
-    return () => undefined;
-  }
-  const types = strings;
-  return (name) => types.includes(`\0${name}\0`, 0, 'latin1');
-}
 
 // enum of linux/lsm.h, ≥ 6.8.
 const lsmNames: Record<number, string> = {

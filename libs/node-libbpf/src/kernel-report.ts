@@ -7,8 +7,9 @@ import { argumentError } from './errors.js';
 import { kernelBuildId, listKernelBtf } from './kernel-btf.js';
 import { readKernelConfig } from './kernel-config.js';
 import type { Answer, FeatureName, Found } from './kernel-features.js';
-import { activeLsms, featureProbes, typeFinder } from './kernel-features.js';
+import { activeLsms, featureProbes } from './kernel-features.js';
 import { native } from './native.js';
+import { typeFinder } from './type-finder.js';
 
 const typesMax = 1024;
 
