@@ -22,6 +22,9 @@ export const factsViewSchema = z.object({
   pageBytes: z.number(),
   memoryBytes: z.number(),
   features: z.array(z.string()),
+  /** Asked about and not there; absent where the agent is too old to say. */
+  lacks: z.array(z.string()).optional(),
+  possibleCpus: z.number().optional(),
   agentVersion: z.string(),
 });
 

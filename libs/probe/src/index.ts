@@ -25,6 +25,14 @@ export { eventDecoder } from './events/decoder.js';
 export { slotFor } from './metrics/buckets.js';
 export { bucketBounds, metricReader } from './metrics/reader.js';
 export { profileReader } from './profiles/profile.js';
+export {
+  compareSeries,
+  isBeforeOldestTested,
+  kernelSeries,
+  mapBytesMax,
+  OLDEST_TESTED_KERNEL,
+} from './plan/device-limits.js';
+export type { KernelSeries } from './plan/device-limits.js';
 export { mapMemoryBytes } from './plan/memory.js';
 export type { Machine, MapMemory } from './plan/memory.js';
 export { telemetryPlan } from './plan/telemetry.js';

@@ -1,0 +1,32 @@
+/** Of a kernel, as `uname -r` begins. */
+export interface KernelSeries {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Kernels before this one run in no test: neither server nor agent lets a probe onto them. */
+export const OLDEST_TESTED_KERNEL: KernelSeries = { major: 5, minor: 10 };
+
+/** The maps of one probe may take this part of a device's memory: kernel memory is never swapped, and probes are guests. */
+const MEMORY_SHARE = 16;
+
+/** `6.1.0-50-armmp` → 6.1. Undefined for text that does not begin with two numbers. */
+export function kernelSeries(release: string): KernelSeries | undefined {
+  const match = /^(\d{1,5})\.(\d{1,5})(?!\d)/.exec(release);
+  return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
+}
+
+/** Whether it is older than {@link OLDEST_TESTED_KERNEL}; a release that cannot be read is not known to be. */
+export function isBeforeOldestTested(release: string): boolean {
+  const series = kernelSeries(release);
+  return series !== undefined && compareSeries(series, OLDEST_TESTED_KERNEL) < 0;
+}
+
+export function compareSeries(a: KernelSeries, b: KernelSeries): number {
+  return a.major - b.major || a.minor - b.minor;
+}
+
+/** What the maps of one probe may take on a machine with so much memory, in bytes. */
+export function mapBytesMax(memoryBytes: number): number {
+  return Math.floor(memoryBytes / MEMORY_SHARE);
+}
