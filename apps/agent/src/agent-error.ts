@@ -17,6 +17,7 @@ export type AgentErrorCode =
   | 'OBJECT_INVALID'
   | 'PARAM_INVALID'
   | 'BUDGET_MAP_BYTES'
+  | 'DEVICE_MEMORY' // more map memory than this machine lets one probe have
   | 'BUDGET_CPU'
   | 'VERIFIER_REFUSED'
   | 'BTF_MISSING' // the kernel shows no types of its own, and nothing stands in for them

@@ -32,6 +32,13 @@ export const factsSchema = z.object({
   pageBytes: count,
   memoryBytes: count,
   features: z.array(text).max(256),
+  /**
+   * What was asked about and is not there. What stands in neither list is not known: a capability was missing, or the agent is
+   * older than this field.
+   */
+  lacks: z.array(text).max(256).optional(),
+  /** What a per-CPU map is made for: CPUs that may ever come, while `cpus` are there now. */
+  possibleCpus: count.optional(),
   agentVersion: text,
   /** What this agent reads beyond the first version of the protocol: `addendum` in an entry of a desired state. */
   understands: z.array(text).max(64).optional(),

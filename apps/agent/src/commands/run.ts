@@ -40,7 +40,7 @@ export async function run(options: RunOptions): Promise<void> {
   const state = new StateFolder(options.state, { monotonicMs, random: Math.random, log });
   const { device } = state.identity;
   const kernel = await openKernel(options, device, clock.bootId);
-  const facts = await collectFacts(agentVersion, kernel.features, options.btf);
+  const facts = await collectFacts(agentVersion, kernel, options.btf);
   const agent = new Agent({
     state,
     kernel,

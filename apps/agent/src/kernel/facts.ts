@@ -4,6 +4,7 @@ import { cpus, hostname, machine, release, totalmem } from 'node:os';
 import { gnuBuildId } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
 import { KERNEL_BTF } from './btf-file.js';
+import type { Kernel } from './port.js';
 
 const TEXT_MAX = 256;
 
@@ -65,16 +66,19 @@ function distribution(): string | null {
   }
 }
 
-/** `btfPath`: the file with the types of the running kernel; one that is not there is a kernel without BTF. */
 /** Optional parts of the protocol that this agent can read; a server sends them to no other. */
 const UNDERSTANDS = ['addendum'];
+const FEATURES_MAX = 256;
 
+/** `btfPath`: the file with the types of the running kernel; one that is not there is a kernel without BTF. */
 export async function collectFacts(
   agentVersion: string,
-  features: readonly string[],
+  kernel: Pick<Kernel, 'features' | 'lacks' | 'cpus'>,
   btfPath = KERNEL_BTF,
 ): Promise<Facts> {
   const btf = await btfDigest(btfPath);
+  const listed = (names: readonly string[], withBtf: boolean): string[] =>
+    [...names.filter((name) => name !== 'btf'), ...(withBtf ? ['btf'] : [])].sort().slice(0, FEATURES_MAX);
   return {
     hostname: hostname().slice(0, TEXT_MAX),
     machine: readText('/sys/firmware/devicetree/base/model') ?? readText('/sys/class/dmi/id/product_name') ?? null,
@@ -92,10 +96,9 @@ export async function collectFacts(
     cpus: cpus().length,
     pageBytes: pageBytes(),
     memoryBytes: totalmem(),
-    features: features
-      .filter((feature) => feature !== 'btf' || btf !== null)
-      .sort()
-      .slice(0, 256),
+    features: listed(kernel.features, btf !== null),
+    lacks: listed(kernel.lacks, btf === null),
+    possibleCpus: kernel.cpus,
     agentVersion,
     understands: UNDERSTANDS,
   };

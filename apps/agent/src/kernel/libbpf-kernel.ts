@@ -5,7 +5,7 @@ import {
   Link,
   openObject,
   possibleCpus,
-  probeFeatures,
+  probeKernel,
   Program,
   returnFreedMemory,
   VerifierError,
@@ -17,6 +17,7 @@ import {
 import { AgentError } from '../agent-error.js';
 import type { KernelIds } from '../core/run-record.js';
 import { ensureBpffs, isPinnable, PinFolder } from './bpffs.js';
+import { kernelFeatures } from './features.js';
 import { LibbpfRun } from './libbpf-run.js';
 import type { Kernel, KernelRun, LoadRequest } from './port.js';
 
@@ -26,6 +27,7 @@ const LOG_BYTES_MAX = 60 * 1024;
 export class LibbpfKernel implements Kernel {
   readonly cpus = possibleCpus();
   readonly features: readonly string[];
+  readonly lacks: readonly string[];
   private readonly pins: PinFolder;
   private readonly pinning: boolean;
   private readonly bootId: string;
@@ -35,7 +37,7 @@ export class LibbpfKernel implements Kernel {
     this.bootId = bootId;
     this.pins = new PinFolder(bpffs, device);
     this.pinning = ensureBpffs(bpffs);
-    this.features = featureNames();
+    ({ features: this.features, lacks: this.lacks } = kernelFeatures(probeKernel()));
   }
 
   load(request: LoadRequest): KernelRun {
@@ -141,13 +143,6 @@ export class LibbpfKernel implements Kernel {
       return false;
     }
   }
-}
-
-function featureNames(): string[] {
-  const { programTypes, mapTypes, btf } = probeFeatures();
-  const present = (types: Record<string, boolean>): string[] =>
-    Object.keys(types).filter((name) => types[name] === true);
-  return [...new Set([...present(programTypes), ...present(mapTypes), ...(btf ? ['btf'] : [])])];
 }
 
 function loadObject({ name, object, globals, btfPath }: LoadRequest): BpfObject {

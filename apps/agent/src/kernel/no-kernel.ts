@@ -6,6 +6,7 @@ export function noKernel(cpus: number): Kernel {
   return {
     cpus,
     features: [],
+    lacks: [],
     load: () => {
       throw new AgentError('KERNEL_DISABLED', 'this agent was started with --no-kernel and loads nothing');
     },

@@ -7,6 +7,8 @@ export interface Kernel {
   /** Possible CPUs: slots of a per-CPU value. */
   readonly cpus: number;
   readonly features: readonly string[];
+  /** Asked about and not there; what is in neither list is not known. */
+  readonly lacks: readonly string[];
   /**
    * Opens, fills in the globals, loads, pins. Nothing is attached yet.
    * @throws AgentError VERIFIER_REFUSED (with the log), OBJECT_INVALID, LOAD_FAILED, KERNEL_DISABLED

@@ -3,6 +3,7 @@ import {
   globalImages,
   kernelTypeNeeds,
   ManifestError,
+  mapBytesMax,
   mapMemoryBytes,
   ParamError,
   parseManifest,
@@ -40,25 +41,26 @@ export function objectFor(release: ReleaseDocument, arch: Facts['kernelArch']): 
   throw new AgentError('RELEASE_ARCH', `the release has objects for ${there}, this machine is ${arch}`, { arch });
 }
 
-/** @throws AgentError MANIFEST_INVALID, OBJECT_INVALID, PARAM_INVALID, BUDGET_MAP_BYTES */
+export interface PlanMachine {
+  /** Possible, not online. */
+  readonly cpus: number;
+  readonly pageBytes: number;
+  readonly memoryBytes: number;
+}
+
+/** @throws AgentError MANIFEST_INVALID, OBJECT_INVALID, PARAM_INVALID, BUDGET_MAP_BYTES, DEVICE_MEMORY */
 export function planRelease(
   release: ReleaseDocument,
   objectBytes: Buffer,
   entry: DesiredEntry,
-  machine: { cpus: number; pageBytes: number },
+  machine: PlanMachine,
 ): ReleasePlan {
   try {
     const manifest = parseManifest(release.manifest);
     const object = readObject(objectBytes);
     const params = resolveParams(manifest, entry.params);
     const mapBytes = mapMemoryBytes(object, machine).reduce((sum, { bytes }) => sum + bytes, 0);
-    if (mapBytes > entry.budget.mapBytes) {
-      throw new AgentError(
-        'BUDGET_MAP_BYTES',
-        `its maps take ${mapBytes} bytes on this machine, the budget is ${entry.budget.mapBytes}`,
-        { mapBytes, budgetBytes: entry.budget.mapBytes },
-      );
-    }
+    assertRoom(mapBytes, entry.budget.mapBytes, machine.memoryBytes);
     return {
       name: manifest.name,
       globals: globalImages(object, manifest, params),
@@ -70,6 +72,25 @@ export function planRelease(
     };
   } catch (error) {
     throw planError(error);
+  }
+}
+
+/** @throws AgentError BUDGET_MAP_BYTES, DEVICE_MEMORY */
+function assertRoom(mapBytes: number, budgetBytes: number, memoryBytes: number): void {
+  if (mapBytes > budgetBytes) {
+    throw new AgentError(
+      'BUDGET_MAP_BYTES',
+      `its maps take ${mapBytes} bytes on this machine, the budget is ${budgetBytes}`,
+      { mapBytes, budgetBytes },
+    );
+  }
+  const maxBytes = mapBytesMax(memoryBytes);
+  if (mapBytes > maxBytes) {
+    throw new AgentError(
+      'DEVICE_MEMORY',
+      `its maps take ${mapBytes} bytes; a machine with ${memoryBytes} bytes of memory lets one probe have ${maxBytes}`,
+      { mapBytes, maxBytes, memoryBytes },
+    );
   }
 }
 

@@ -80,7 +80,8 @@ export class Starter implements RunStarter {
   }
 
   private get machine() {
-    return { cpus: this.options.kernel.cpus, pageBytes: this.options.facts.pageBytes };
+    const { pageBytes, memoryBytes } = this.options.facts;
+    return { cpus: this.options.kernel.cpus, pageBytes, memoryBytes };
   }
 
   private liveRun(slot: RunSlot, plan: ReleasePlan, kernel: KernelRun): LiveRun {

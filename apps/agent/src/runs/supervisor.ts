@@ -43,6 +43,7 @@ const rejections: ReadonlySet<string> = new Set<AgentErrorCode>([
   'OBJECT_INVALID',
   'PARAM_INVALID',
   'BUDGET_MAP_BYTES',
+  'DEVICE_MEMORY',
   'VERIFIER_REFUSED',
   'BTF_MISSING',
   'KERNEL_DISABLED',

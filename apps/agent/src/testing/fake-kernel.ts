@@ -48,6 +48,7 @@ export class FakeRing implements Ring {
 export class FakeKernel implements Kernel {
   readonly cpus = 1;
   readonly features = [];
+  readonly lacks = [];
   readonly pinned = new Map<string, FakeKernelRun>();
   measuring = false;
   private nextId = 1;

@@ -24,7 +24,7 @@ export async function startInProcess(
     }),
     kernel,
     kernelKey: options.kernel ? 'test' : 'none',
-    facts: await collectFacts('0.0.0', kernel.features, options.btfPath),
+    facts: await collectFacts('0.0.0', kernel, options.btfPath),
     ...(options.btfPath === undefined ? {} : { btfPath: options.btfPath }),
     clock: new BootClock(),
     log,
