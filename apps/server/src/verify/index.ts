@@ -10,6 +10,7 @@ export { ensureVmlinuxHeader } from './compile/vmlinux-header.js';
 export { DEFAULT_LINT_POLICY, lintObject } from './lint/lint-object.js';
 export type { LintFinding, LintPolicy, LintRule } from './lint/lint-object.js';
 export { lintReads } from './lint/read-sizes.js';
+export { programTypeOf } from './lint/program-types.js';
 export type { KernelToLint } from './lint/read-sizes.js';
 export { kernelTypes } from './lint/kernel-types.js';
 export type { IsKernelType } from './lint/layout-rules.js';

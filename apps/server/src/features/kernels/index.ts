@@ -11,4 +11,5 @@ export {
   type VerdictReason,
   type VerdictStage,
 } from './verdicts/kernel-verdicts.js';
-export { ReleaseResolver } from './verdicts/release-resolver.js';
+export { objectFor, ReleaseResolver, type Resolved } from './verdicts/release-resolver.js';
+export { KernelList } from './kernel-list.js';

@@ -58,6 +58,25 @@ export class KernelList {
     return rows.map(kernelView);
   }
 
+  /** These groups, whether some device runs them or only a kernel of the lab. Unknown ids are left out. */
+  async groups(ids: readonly string[]): Promise<Kernel[]> {
+    const { rows } = await this.sql.pool.query<KernelRow>(
+      `SELECT * FROM (${KERNELS}) listed WHERE id = ANY($1) ORDER BY id LIMIT $2`,
+      [ids, LISTED_MAX],
+    );
+    return rows.map(kernelView);
+  }
+
+  /** Groups whose release begins so, whether some device runs them or only a kernel of the lab; the most common first. */
+  async ofRelease(prefix: string): Promise<Kernel[]> {
+    const { rows } = await this.sql.pool.query<KernelRow>(
+      `SELECT * FROM (${KERNELS}) listed WHERE starts_with("kernelRelease", $1)
+       ORDER BY devices DESC, "kernelRelease", id LIMIT $2`,
+      [prefix, LISTED_MAX],
+    );
+    return rows.map(kernelView);
+  }
+
   /** Null until the device has told it. Throws DEVICE_UNKNOWN (404). */
   async kernelOf(deviceId: string): Promise<Kernel | null> {
     const { rows } = await this.sql.pool.query<KernelRow | { id: null }>(

@@ -17,8 +17,8 @@ import { ResolveWorker } from './verdicts/resolve-worker.js';
 /** The types of the fleet's kernels, what they make of releases, and what is made of them for kernels that show none. */
 @Module({
   imports: [ReleaseCatalogueModule],
-  providers: [KernelBtfs, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
-  exports: [KernelBtfs, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
+  providers: [KernelBtfs, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
+  exports: [KernelBtfs, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
 })
 export class KernelsModule {}
 
@@ -32,7 +32,7 @@ export class KernelsControlModule {}
 
 @Module({
   imports: [KernelsModule, DesiredQueueModule],
-  providers: [KernelList, KernelBuilds],
+  providers: [KernelBuilds],
   controllers: [KernelsController],
 })
 export class KernelsApiModule {}

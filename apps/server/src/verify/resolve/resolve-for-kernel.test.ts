@@ -36,6 +36,11 @@ describeWithKernel('what a kernel would make of an object, by its types alone', 
     expect(resolveForKernel(object, arm64).ok).toBe(true);
   });
 
+  it('does not mind what is in a program that nobody loads', () => {
+    const optional = 'SEC("?raw_tp/y") int q(struct task_struct___old *t) { return t->state; }';
+    expect(resolveForKernel(compileCore(`${READS_PID} ${optional}`), arm64).ok).toBe(true);
+  });
+
   it('names reads that give garbage on a 32-bit kernel, with their line, and takes them elsewhere', () => {
     const object = compileCore(READS_LONG);
     expect(resolveForKernel(object, arm64).ok).toBe(true);

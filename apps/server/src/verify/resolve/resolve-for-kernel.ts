@@ -63,11 +63,16 @@ export function resolveForKernel(
   const object = readObject(objectBytes);
   const resolution = resolveCoreRelocations(object, btf);
   const patched = patchInstructions(object, resolution);
-  const refusals = patched.refusals.map(({ resolved, reason }): Unresolved => {
-    return { kind: 'refusal', program: resolved.program, sentence: sentenceOf(resolved.program, reason) };
-  });
-  const unresolved = [...refusals, ...poisons(object, resolution, patched.programs)];
-  const mismatches = refusals.length > 0 ? [] : wrongReads(object, resolution);
+  const isLoaded = loadedOf(object);
+  const refusals = patched.refusals
+    .filter(({ resolved }) => isLoaded(resolved.program))
+    .map(({ resolved, reason }): Unresolved => {
+      return { kind: 'refusal', program: resolved.program, sentence: sentenceOf(resolved.program, reason) };
+    });
+  const programs = patched.programs.filter(({ name }) => isLoaded(name));
+  const unresolved = [...refusals, ...poisons(object, resolution, programs)];
+  const reads = refusals.length > 0 ? [] : wrongReads(object, resolution);
+  const mismatches = reads.filter(({ program }) => isLoaded(program));
   const needs = showsBtf ? [] : typeIdNeeds(object);
   return {
     ok: unresolved.length === 0 && mismatches.length === 0 && needs.length === 0,
@@ -75,6 +80,12 @@ export function resolveForKernel(
     mismatches: mismatches.slice(0, LISTED_MAX),
     needs: needs.slice(0, LISTED_MAX),
   };
+}
+
+/** A program whose section begins with `?` is left out unless somebody asks for it, and no agent does: it decides nothing. */
+function loadedOf(object: BpfObjectFile): (program: string | undefined) => boolean {
+  const optional = new Set(object.programs.filter(({ section }) => section.startsWith('?')).map(({ name }) => name));
+  return (program) => program === undefined || !optional.has(program);
 }
 
 /** One for each thing that is missing in each program, however often it is used. */

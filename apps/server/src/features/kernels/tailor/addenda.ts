@@ -75,7 +75,8 @@ export class Addenda {
     return rowCount === 1;
   }
 
-  private async exists({ releaseId, objectDigest, buildId, source }: AddendumUse): Promise<boolean> {
+  /** Whether it is made and signed, by the key of now. */
+  async exists({ releaseId, objectDigest, buildId, source }: Omit<AddendumUse, 'releaseDigest'>): Promise<boolean> {
     const { rowCount } = await this.sql.pool.query(
       `SELECT FROM "BtfAddendum" WHERE "releaseId" = $1 AND "objectDigest" = $2 AND "buildId" = $3
          AND "sourceDigest" = $4 AND keyid = $5`,

@@ -19,7 +19,7 @@ export interface ResolvedKernel {
   readonly btfDigest: string | null;
 }
 
-type Found = Pick<NewKernelVerdict, 'verdict' | 'reasons' | 'facts'>;
+export type Resolved = Pick<NewKernelVerdict, 'verdict' | 'reasons' | 'facts'>;
 
 const REMEMBERED_MAX = 500;
 
@@ -27,7 +27,7 @@ const REMEMBERED_MAX = 500;
 @Injectable()
 export class ReleaseResolver {
   /** Groups that differ in their JIT alone have the same types. Oldest first. */
-  private readonly found = new Map<string, Found>();
+  private readonly found = new Map<string, Resolved>();
 
   constructor(
     private readonly btfs: KernelBtfs,
@@ -36,14 +36,15 @@ export class ReleaseResolver {
   ) {}
 
   /** `source` is the BTF of that kernel: its own, or what was added for its build. */
-  async resolve(release: CatalogueRelease, kernel: ResolvedKernel, source: string): Promise<Found> {
-    const found = await this.find(release, kernel, source);
+  async resolve(release: CatalogueRelease, kernel: ResolvedKernel, source: string): Promise<Resolved> {
+    const found = await this.look(release, kernel, source);
     const what = { releaseId: release.id, kernelGroupId: kernel.id, stage: 'resolve' as const, btfDigest: source };
     await this.verdicts.record({ ...what, ...found });
     return found;
   }
 
-  private async find(release: CatalogueRelease, kernel: ResolvedKernel, source: string): Promise<Found> {
+  /** The same, kept for a while by this process alone: for kernels that no device runs yet. */
+  async look(release: CatalogueRelease, kernel: Omit<ResolvedKernel, 'id'>, source: string): Promise<Resolved> {
     const { objects } = release;
     const object = objectFor(release, kernel.kernelArch);
     if (!object) {
@@ -62,13 +63,13 @@ export class ReleaseResolver {
     return found;
   }
 
-  private async resolveObject(objectDigest: string, source: string, showsBtf: boolean): Promise<Found> {
+  private async resolveObject(objectDigest: string, source: string, showsBtf: boolean): Promise<Resolved> {
     try {
       const [types, bytes] = await Promise.all([this.btfs.types(source), this.blobs.get(objectDigest)]);
       if (!types || !bytes) return unknown('The object or the types of the kernel are not in the store any more.');
       const needs = kernelTypeNeeds(readObject(bytes));
       const facts = { object: objectDigest, relocations: needs.relocations };
-      return { ...wordFor(resolveForKernel(bytes, types.btf, { showsBtf }), hasParameters(bytes)), facts };
+      return { ...wordFor(resolveForKernel(bytes, types.btf, { showsBtf }), hasLateConstants(bytes)), facts };
     } catch (error) {
       if (error instanceof BtfError || error instanceof KernelBtfError)
         return unknown(`It cannot be resolved: ${error.message}.`);
@@ -85,18 +86,25 @@ export function objectFor(
   return objects.find((one) => one.arch === arch) ?? objects.find((one) => one.arch === 'any');
 }
 
-function unknown(sentence: string): Found {
+function unknown(sentence: string): Resolved {
   return { verdict: 'unknown', reasons: [{ kind: 'unread', sentence }], facts: {} };
 }
 
-/** What a verifier knows of a parameter is its value, which may turn the program away from what is missing. */
-function hasParameters(object: Uint8Array): boolean {
-  return readObject(object).globals.some(({ tunable }) => tunable);
+/** What only a kernel turns into constants, by which a verifier may find that the program never gets to what is missing. */
+const LATE_CONSTANTS = ['.kconfig', '.ksyms'];
+
+/** Parameters, options of the kernel's configuration (its version among them), and symbols that it may not have. */
+function hasLateConstants(bytes: Uint8Array): boolean {
+  const object = readObject(bytes);
+  return (
+    object.globals.some(({ tunable }) => tunable) ||
+    LATE_CONSTANTS.some((section) => object.btf.findByName('datasec', section) !== undefined)
+  );
 }
 
 function wordFor(
   { ok, unresolved, mismatches, needs }: KernelResolution,
-  parameters: boolean,
+  lateConstants: boolean,
 ): { verdict: KernelVerdictWord; reasons: VerdictReason[] } {
   const reasons: VerdictReason[] = [
     ...needs.map((need) => ({ kind: 'type_id', ...need })),
@@ -104,6 +112,6 @@ function wordFor(
     ...mismatches.map(({ program, sentence }) => ({ kind: 'read_size', program, sentence })),
   ];
   if (ok) return { verdict: 'accepted', reasons };
-  const certain = reasons.some(({ kind }) => kind !== 'poison' || !parameters);
+  const certain = reasons.some(({ kind }) => kind !== 'poison' || !lateConstants);
   return { verdict: certain ? 'refused' : 'unknown', reasons };
 }
