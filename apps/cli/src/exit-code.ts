@@ -17,7 +17,13 @@ export class CliError extends Error {
   }
 }
 
+/** The command has given its result, and with `--strict` its exit code says something of it too. */
+export class StrictResult extends Error {
+  override readonly name = 'StrictResult';
+}
+
 export function exitCodeOf(error: unknown): number {
+  if (error instanceof StrictResult) return exitCodes.refused;
   if (error instanceof CliError) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.refused;
   if (!(error instanceof ApiError)) return exitCodes.failure;

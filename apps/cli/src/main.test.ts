@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ContractServer, Refusal } from './testing/contract-server.js';
 import { buildCli, runCli, tailCli } from './testing/run-cli.js';
-import { device, refusedVerdict, release, run } from './testing/samples.js';
+import { device, preflight, refusedVerdict, release, run } from './testing/samples.js';
 
 const server = new ContractServer();
 let url = '';
@@ -243,14 +243,7 @@ describe('publish', () => {
 
 describe('assign', () => {
   beforeEach(() => {
-    server.answers.preview = () => ({
-      devices: 2,
-      takes: 1,
-      refuses: 1,
-      unknown: 0,
-      groups: [{ kernelRelease: '5.10', arch: 'aarch64', devices: 1, verdict: 'refuses', reason: 'no ring buffer' }],
-      sample: [{ id: device.id, name: device.name }],
-    });
+    server.answers.preflight = () => preflight;
     server.answers.createAssignment = ({ body }) => ({
       id: 'a1',
       releaseId: body.releaseId,

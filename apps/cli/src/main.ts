@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
-import { errorView, exitCodeOf } from './exit-code.js';
+import { errorView, exitCodeOf, StrictResult } from './exit-code.js';
 import { safeText } from './output/terminal-text.js';
 import { processContext } from './process-context.js';
 import { createProgram } from './program.js';
@@ -20,6 +20,8 @@ try {
 }
 
 function report(error: unknown): void {
+  // The result was printed: with --json a second value would follow it.
+  if (error instanceof StrictResult) return context.err(`bpfleet: ${safeText(error.message)}\n`);
   const view = errorView(error);
   if (process.argv.includes('--json')) context.out(`${JSON.stringify({ error: view })}\n`);
   // commander has said it already, with the usage.

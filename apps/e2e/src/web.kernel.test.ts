@@ -62,7 +62,7 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
   );
 
   it(
-    'assigns a release to a selector after a preview, and its metrics are drawn',
+    'assigns a release to a selector after a pre-flight, and its metrics are drawn',
     async () => {
       await page.goto(`${stack.url}/probes`);
       await page.getByText('count_syscalls').first().click();
@@ -73,7 +73,7 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
         .or(page.locator('input[data-testid=selector]'))
         .first()
         .fill('arch=x86_64 or arch=arm64');
-      await expectPage(page.getByTestId('preview-devices')).toHaveAttribute('data-count', '1');
+      await expectPage(page.getByTestId('preflight-devices')).toHaveAttribute('data-count', '1');
       await page.getByTestId('assign-review').click();
       await page.getByTestId('assign-confirm').click();
       await stack.attached('count_syscalls', device);

@@ -43,6 +43,19 @@ export {
   type KernelBtf,
 } from './kernel.js';
 export {
+  kernelUpgradeRequestSchema,
+  kernelUpgradeSchema,
+  preflightRequestSchema,
+  preflightSchema,
+  type KernelUpgrade,
+  type KernelUpgradeRow,
+  type Preflight,
+  type PreflightAnswer,
+  type PreflightGroup,
+  type PreflightProof,
+  type PreflightVerdict,
+} from './preflight.js';
+export {
   diagnosticSchema,
   explanationSchema,
   findingSchema,
@@ -63,11 +76,8 @@ export {
   assignmentSchema,
   createAssignmentRequestSchema,
   paramsSchema,
-  previewRequestSchema,
-  previewSchema,
   selectorSchema,
   type Assignment,
-  type Preview,
 } from './assignment.js';
 export {
   createDebugRunRequestSchema,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { assignmentSchema, createAssignmentRequestSchema, previewRequestSchema, previewSchema } from './assignment.js';
+import { assignmentSchema, createAssignmentRequestSchema } from './assignment.js';
 import {
   createEnrolmentTokenRequestSchema,
   createdEnrolmentTokenSchema,
@@ -13,6 +13,12 @@ import {
   updateDeviceRequestSchema,
 } from './device.js';
 import { addBtfQuerySchema, deviceKernelSchema, kernelBtfSchema, kernelSchema } from './kernel.js';
+import {
+  kernelUpgradeRequestSchema,
+  kernelUpgradeSchema,
+  preflightRequestSchema,
+  preflightSchema,
+} from './preflight.js';
 import { probeSchema, publishRequestSchema, releaseSchema } from './release.js';
 import { createDebugRunRequestSchema, runDetailSchema, runListQuerySchema, runSchema } from './run.js';
 import {
@@ -115,10 +121,15 @@ export const routes = {
   getRelease: route('GET', '/api/releases/:id', { body: none, query: none, response: releaseSchema }),
   publish: route('POST', '/api/releases', { body: publishRequestSchema, query: none, response: releaseSchema }),
 
-  preview: route('POST', '/api/selectors/preview', {
-    body: previewRequestSchema,
+  preflight: route('POST', '/api/preflight', {
+    body: preflightRequestSchema,
     query: none,
-    response: previewSchema,
+    response: preflightSchema,
+  }),
+  kernelUpgrade: route('POST', '/api/preflight/kernel-upgrade', {
+    body: kernelUpgradeRequestSchema,
+    query: none,
+    response: kernelUpgradeSchema,
   }),
   listAssignments: route('GET', '/api/assignments', { body: none, query: none, response: items(assignmentSchema) }),
   getAssignment: route('GET', '/api/assignments/:id', { body: none, query: none, response: assignmentSchema }),

@@ -1,4 +1,4 @@
-import type { Device, Release, Run, Verdict } from '@bpfleet/api';
+import type { Device, KernelUpgrade, Preflight, Release, Run, Verdict } from '@bpfleet/api';
 
 const at = '2026-05-01T10:00:00.000Z';
 
@@ -119,4 +119,70 @@ export const run: Run = {
   attachedAt: null,
   endsAt: '2126-05-01T10:10:00.000Z',
   endedAt: null,
+};
+
+const kernel = {
+  id: 'a'.repeat(64),
+  kernelRelease: '5.10.0-28-arm64\u001b[31m',
+  kernelArch: 'arm64',
+  kernelBuildId: null,
+  userBits: 32,
+  jit: 'on',
+  lsm: [],
+  pageBytes: 4096,
+};
+const refusal = {
+  verdict: 'refuses' as const,
+  reasons: [{ kind: 'feature', sentence: 'It lacks no ring buffer\u202e, which the probe requires.' }],
+  proof: null,
+  resolution: 'accepted' as const,
+  types: 'own' as const,
+};
+const proof = {
+  closeness: 'same_series' as const,
+  kernelRelease: '6.1.0-50-arm64',
+  kernelArch: 'arm64',
+  by: 'lab' as const,
+  at,
+};
+
+export const preflight: Preflight = {
+  devices: 2,
+  takes: 1,
+  refuses: 1,
+  unknown: 0,
+  pending: 0,
+  groups: [
+    { ...refusal, kernel, devices: 1 },
+    {
+      ...refusal,
+      kernel: { ...kernel, kernelRelease: '6.1.0-28-arm64' },
+      devices: 1,
+      verdict: 'takes',
+      proof,
+      reasons: [{ kind: 'proven', sentence: 'A kernel of the same series has loaded it.' }],
+    },
+  ],
+  groupsLeftOff: 0,
+  sample: [{ id: device.id, name: device.name }],
+};
+
+export const kernelUpgrade: KernelUpgrade = {
+  devices: 2,
+  runs: 1,
+  takes: 0,
+  refuses: 1,
+  unknown: 0,
+  pending: 0,
+  kernels: [{ ...kernel, kernelRelease: '6.12.73' }],
+  rows: [
+    {
+      ...refusal,
+      release: { id: 'r1', probe: 'trace_exec', version: '1.0.0' },
+      kernel: { ...kernel, kernelRelease: '6.12.73' },
+      arch: 'arm64',
+      devices: 1,
+    },
+  ],
+  rowsLeftOff: 0,
 };

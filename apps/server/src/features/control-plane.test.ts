@@ -271,11 +271,11 @@ describe('the API of the control plane', () => {
     await expect(api.call('getDevice', { path: { id: 'd/../#' } })).rejects.toMatchObject({ status: 404 });
   });
 
-  it('previews an assignment', async () => {
+  it('says before an assignment who would take it', async () => {
     const release = await addRelease(parts(), { probe: 'previewed' });
-    const preview = await api.call('preview', { body: { selector: 'list=paged', releaseId: release.id } });
-    expect(preview).toMatchObject({ devices: 3, takes: 0, refuses: 0, unknown: 3 });
-    expect(preview.groups[0]?.reason).toContain('not reported its kernel');
+    const preflight = await api.call('preflight', { body: { selector: 'list=paged', releaseId: release.id } });
+    expect(preflight).toMatchObject({ devices: 3, takes: 0, refuses: 0, unknown: 3 });
+    expect(preflight.groups[0]?.reasons[0]?.sentence).toContain('not reported its kernel');
   });
 
   it('lets nobody in without a session, but for enrolment', async () => {

@@ -5,6 +5,7 @@ import { DebugApiModule } from './debug/index.js';
 import { DevicesApiModule } from './devices/index.js';
 import { EnrolmentApiModule } from './enrolment/index.js';
 import { KernelsApiModule } from './kernels/index.js';
+import { PreflightApiModule } from './preflight/index.js';
 import { ReleasesApiModule } from './releases/index.js';
 import { RunsApiModule } from './runs/index.js';
 
@@ -17,6 +18,7 @@ export const apiModules: readonly Type[] = [
   RunsApiModule,
   DebugApiModule,
   KernelsApiModule,
+  PreflightApiModule,
 ];
 
 /** What the role control does. */

@@ -82,12 +82,27 @@ export const assignmentsQuery = queryOptions({
   refetchInterval: liveRefetchMs,
 });
 
-export const previewQuery = (selector: string, releaseId: string) =>
+/** Kernels that nobody had looked at are looked at some at a time: each question brings the answer on. */
+const pendingRefetchMs = 1_500;
+const whilePending = ({ state }: { state: { data?: { pending: number } | undefined } }) =>
+  (state.data?.pending ?? 0) > 0 ? pendingRefetchMs : false;
+
+export const preflightQuery = (body: NonNullable<CallArguments<'preflight'>['body']>) =>
   queryOptions({
-    queryKey: ['preview', releaseId, selector],
-    queryFn: () => api.call('preview', { body: { selector, releaseId } }),
+    queryKey: ['preflight', body],
+    queryFn: () => api.call('preflight', { body }),
     placeholderData: (previous) => previous,
     staleTime: 5_000,
+    refetchInterval: whilePending,
+  });
+
+export const kernelUpgradeQuery = (selector: string, target: { series: string } | { kernelGroupId: string }) =>
+  queryOptions({
+    queryKey: ['kernel-upgrade', selector, target],
+    queryFn: () => api.call('kernelUpgrade', { body: { selector, ...target } }),
+    placeholderData: (previous) => previous,
+    staleTime: 5_000,
+    refetchInterval: whilePending,
   });
 
 export const apiTokensQuery = queryOptions({

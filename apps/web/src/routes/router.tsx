@@ -30,6 +30,7 @@ import {
   parseDeviceSearch,
   parseNewDebugSearch,
   parseProbesSearch,
+  parseSettingsSearch,
 } from './search.js';
 import { LoginPage } from './session/login-page.js';
 import { safeNext } from './session/next-path.js';
@@ -101,7 +102,12 @@ const debugRunRoute = createRoute({
   validateSearch: parseDebugRunSearch,
   component: DebugRunPage,
 });
-const settingsRoute = createRoute({ ...page, path: '/settings', component: SettingsPage });
+const settingsRoute = createRoute({
+  ...page,
+  path: '/settings',
+  validateSearch: parseSettingsSearch,
+  component: SettingsPage,
+});
 
 const routeTree = rootRoute.addChildren([
   loginRoute,

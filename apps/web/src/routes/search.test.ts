@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseDeviceSearch, parseDevicesSearch, parseNewDebugSearch } from './search.js';
+import { parseDeviceSearch, parseDevicesSearch, parseNewDebugSearch, parseSettingsSearch } from './search.js';
 import { safeNext } from './session/next-path.js';
 
 describe('URL state', () => {
@@ -19,6 +19,12 @@ describe('URL state', () => {
     expect(parseDeviceSearch({ tab: 'nope', event: '../x', top: 7, frame: 'a', find: {}, x: 1 })).toEqual({});
     expect(parseDevicesSearch({ selector: 'x'.repeat(1001) })).toEqual({});
     expect(parseNewDebugSearch({ device: 'd/+#', minutes: 99 })).toEqual({});
+  });
+
+  it('takes a release series as text only, of which 6.10 is another than 6.1', () => {
+    expect(parseSettingsSearch({ to: '6.10', selector: 'all' })).toEqual({ to: '6.10', selector: 'all' });
+    expect(parseSettingsSearch({ to: 6.1 })).toEqual({});
+    expect(parseSettingsSearch({ to: 'f'.repeat(64) })).toEqual({ to: 'f'.repeat(64) });
   });
 
   it('takes a number where text was typed, since a query string has no types', () => {

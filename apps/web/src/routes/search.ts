@@ -40,6 +40,13 @@ export interface AssignSearch {
   selector?: string;
 }
 
+export interface SettingsSearch {
+  /** The kernel that devices might move to: a release series, or the id of a kernel group. */
+  to?: string | undefined;
+  /** Which devices. */
+  selector?: string | undefined;
+}
+
 export interface NewDebugSearch {
   device?: string;
   release?: string;
@@ -54,6 +61,14 @@ type Raw = Record<string, unknown>;
 
 export function parseDevicesSearch(raw: Raw): DevicesSearch {
   return defined({ selector: text(raw.selector, 1000) });
+}
+
+/** A series stays text: as a number 6.10 would be 6.1. */
+export function parseSettingsSearch(raw: Raw): SettingsSearch {
+  return defined({
+    to: matching(raw.to, /^(\d{1,5}\.\d{1,5}|[0-9a-f]{64})$/),
+    selector: text(raw.selector, 1000),
+  });
 }
 
 export function parseDeviceSearch(raw: Raw): DeviceSearch {

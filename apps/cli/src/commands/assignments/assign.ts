@@ -1,12 +1,13 @@
-import type { Preview, Release } from '@bpfleet/api';
+import type { Preflight, Release } from '@bpfleet/api';
 import type { Command } from 'commander';
 import { invocationOf, type CommandHost } from '../../command.js';
 import { connect, type Invocation } from '../../connection.js';
 import { CliError } from '../../exit-code.js';
 import { findRelease } from '../../lookup.js';
-import { previewLines } from '../../output/preview.js';
+import { preflightLines } from '../../output/preflight.js';
 import { safeText } from '../../output/terminal-text.js';
 import { collect, readParams } from '../../parameters.js';
+import { askUntilKnown } from '../preflight/ask-until-known.js';
 
 interface AssignOptions {
   selector: string;
@@ -28,17 +29,19 @@ export function addAssign(program: Command, host: CommandHost): void {
       const release = await findRelease(client, wanted);
       const params = readParams(release, options.param);
       const { selector } = options;
-      const preview = await client.call('preview', { body: { selector, releaseId: release.id } });
-      if (!options.yes) await confirm(invocation, release, preview);
-      const assignment = await client.call('createAssignment', { body: { releaseId: release.id, selector, params } });
+      const body = { selector, releaseId: release.id, params };
+      if (!options.yes) {
+        await confirm(invocation, release, await askUntilKnown(() => client.call('preflight', { body })));
+      }
+      const assignment = await client.call('createAssignment', { body });
       invocation.printer.result(assignment, () => [
         `${safeText(release.probe)}@${safeText(release.version)} is assigned to ${assignment.devices} devices: ${safeText(assignment.id)}`,
       ]);
     });
 }
 
-async function confirm({ context, printer }: Invocation, release: Release, preview: Preview): Promise<void> {
-  for (const line of previewLines(preview)) printer.note(line);
+async function confirm({ context, printer }: Invocation, release: Release, preflight: Preflight): Promise<void> {
+  for (const line of preflightLines(preflight)) printer.note(line);
   const question = `Assign ${safeText(release.probe)}@${safeText(release.version)} to these devices? [y/N] `;
   const answer = await context.ask(question, { hidden: false });
   if (answer === undefined) throw new CliError('NOT_CONFIRMED', 'nobody is at a terminal to confirm this: say --yes');

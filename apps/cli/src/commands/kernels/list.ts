@@ -2,6 +2,7 @@ import type { BtfState, Kernel } from '@bpfleet/api';
 import type { Command } from 'commander';
 import { invocationOf, type CommandHost } from '../../command.js';
 import { connect } from '../../connection.js';
+import { archText } from '../../output/kernel-text.js';
 import { tableLines } from '../../output/printer.js';
 
 export function addKernelsList(kernels: Command, host: CommandHost): void {
@@ -31,11 +32,6 @@ function kernelLines(items: readonly Kernel[]): string[] {
     '',
     'Kernels without BTF run CO-RE probes once you give their types: bpfleet btf add <vmlinux | debug package | BTF>',
   ];
-}
-
-/** `arm64/32`: 32-bit programs on a 64-bit kernel. */
-function archText({ kernelArch, userBits }: Kernel): string {
-  return kernelArch !== 'arm' && userBits === 32 ? `${kernelArch}/32` : kernelArch;
 }
 
 function btfText({ state, receivedBytes, totalBytes, reason }: BtfState): string {

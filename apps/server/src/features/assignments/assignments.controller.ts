@@ -1,5 +1,5 @@
 import { Controller, Param } from '@nestjs/common';
-import type { Assignment, Preview, User } from '@bpfleet/api';
+import type { Assignment, User } from '@bpfleet/api';
 import { Route, RouteBody, type BodyOf, type ResponseOf } from '../../http/route.js';
 import { AuditLog } from '../audit/index.js';
 import { CurrentUser, RequireRole } from '../session/index.js';
@@ -11,11 +11,6 @@ export class AssignmentsController {
     private readonly assignments: Assignments,
     private readonly audit: AuditLog,
   ) {}
-
-  @Route('preview')
-  preview(@RouteBody('preview') body: BodyOf<'preview'>): Promise<Preview> {
-    return this.assignments.preview(body);
-  }
 
   @Route('listAssignments')
   async list(): Promise<ResponseOf<'listAssignments'>> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Assignment, Preview } from '@bpfleet/api';
+import type { Assignment } from '@bpfleet/api';
 import type pg from 'pg';
 import type { BodyOf } from '../../http/route.js';
 import { Clock } from '../../platform/clock.js';
@@ -12,12 +12,10 @@ import { DesiredQueue, lockIntents } from '../desired/queue/index.js';
 import { Devices, readSelector } from '../devices/index.js';
 import { checkParams, ReleaseCatalogue } from '../releases/catalogue/index.js';
 import { Runs } from '../runs/index.js';
-import { preview, type KernelVerdict, type PreviewedRelease } from './preview.js';
 import { parseSelector, selects } from './selector/index.js';
 
 const LISTED_MAX = 500;
 const ACTIVE_MAX = 1_000;
-const VERDICTS_READ_MAX = 200;
 
 interface AssignmentRow {
   id: string;
@@ -105,26 +103,6 @@ export class Assignments {
     const row = await this.prisma.assignment.findUnique({ where: { id }, include: withVersion });
     if (!row) throw notFound('assignment', id);
     return (await this.views([row]))[0] as Assignment;
-  }
-
-  async preview(body: BodyOf<'preview'>): Promise<Preview> {
-    const selector = readSelector(body.selector);
-    const release = body.releaseId === undefined ? undefined : await this.previewed(body.releaseId);
-    return preview(await this.devices.select(selector), release);
-  }
-
-  private async previewed(releaseId: string): Promise<PreviewedRelease> {
-    const release = await this.releases.get(releaseId);
-    const verdicts = await this.prisma.verdict.findMany({
-      where: { releaseId },
-      orderBy: { provenAt: 'desc' },
-      take: VERDICTS_READ_MAX,
-    });
-    return {
-      features: release.manifest.requires.features,
-      arches: release.objects.map(({ arch }) => arch),
-      verdicts: verdicts as unknown as KernelVerdict[],
-    };
   }
 
   private async views(rows: readonly AssignmentRow[]): Promise<Assignment[]> {

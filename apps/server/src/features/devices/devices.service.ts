@@ -1,18 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { Device } from '@bpfleet/api';
+import type { Facts } from '@bpfleet/wire';
 import type pg from 'pg';
 import type { BodyOf, QueryOf, ResponseOf } from '../../http/route.js';
 import { DomainError, notFound } from '../../platform/errors.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
-import {
-  parseSelector,
-  SelectorError,
-  selects,
-  type Selector,
-  type SelectorFacts,
-} from '../assignments/selector/index.js';
+import { parseSelector, SelectorError, selects, type Selector } from '../assignments/selector/index.js';
 import { DesiredQueue } from '../desired/queue/index.js';
 import { Runs } from '../runs/index.js';
 import { deviceView, type DeviceRow } from './device.view.js';
@@ -26,7 +21,7 @@ export interface SelectedDevice {
   readonly id: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly facts: (SelectorFacts & { readonly kernelBuildId: string | null }) | null;
+  readonly facts: Facts | null;
 }
 
 const visible = {
@@ -105,6 +100,17 @@ export class Devices {
       [SELECTED_DEVICES_MAX],
     );
     return rows.filter((device) => selects(selector, device));
+  }
+
+  /** What one active device of each kernel group told of itself; groups without devices are absent. */
+  async factsOfGroups(groupIds: readonly string[]): Promise<Map<string, Facts>> {
+    const { rows } = await this.sql.pool.query<{ group: string; facts: Facts }>(
+      `SELECT DISTINCT ON ("kernelGroupId") "kernelGroupId" AS "group", facts FROM "Device"
+       WHERE "kernelGroupId" = ANY($1) AND status = 'active' AND facts IS NOT NULL
+       ORDER BY "kernelGroupId", "lastSeenAt" DESC NULLS LAST, id`,
+      [groupIds],
+    );
+    return new Map(rows.map(({ group, facts }) => [group, facts]));
   }
 
   /** Throws DEVICE_UNKNOWN (404), or DEVICE_INACTIVE (409) for one that was revoked or taken out of service. */

@@ -3,4 +3,4 @@ export { attachedStates, failedStates, finalStates, isAttached, isFinal, runStat
 export { RunReports, type ReportOutcome, type ReportResult } from './run-reports.service.js';
 export { RunTransitions, type NewRun, type RunMove } from './run-transitions.js';
 export { RunsApiModule, RunsModule } from './runs.module.js';
-export { Runs, type RunCounts } from './runs.service.js';
+export { Runs, type RunCounts, type WantedRun } from './runs.service.js';

@@ -7,10 +7,18 @@ import { attachedStates, failedStates, finalStates } from './run-machine.js';
 import { runView, transitionView } from './run.view.js';
 
 const HISTORY_MAX = 500;
+/** Fifty thousand devices with ten runs each. */
+const WANTED_MAX = 500_000;
 const names = {
   device: { select: { name: true } },
   release: { select: { probe: true, version: true } },
 } as const;
+
+export interface WantedRun {
+  readonly deviceId: string;
+  readonly releaseId: string;
+  readonly params: Run['params'];
+}
 
 export interface RunCounts {
   readonly attached: number;
@@ -81,6 +89,17 @@ export class Runs {
       states.set(intent, { ...states.get(intent), [state]: _count._all });
     }
     return states;
+  }
+
+  /** What devices are to run now and is not over, of active devices. */
+  async wantedNow(): Promise<WantedRun[]> {
+    const rows = await this.prisma.run.findMany({
+      where: { wanted: true, state: { notIn: [...finalStates] }, device: { status: 'active' } },
+      select: { deviceId: true, releaseId: true, params: true },
+      orderBy: { id: 'asc' },
+      take: WANTED_MAX,
+    });
+    return rows.map((row) => ({ ...row, params: row.params as Run['params'] }));
   }
 
   /** Connected devices with a debug run that is not over. */

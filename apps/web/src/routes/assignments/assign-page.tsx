@@ -5,14 +5,14 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useCallback, useState } from 'react';
 import { api } from '../../api/client.js';
-import { previewQuery, releaseQuery } from '../../api/queries.js';
+import { preflightQuery, releaseQuery } from '../../api/queries.js';
 import { ErrorPanel, errorText, Waiting } from '../../ui/feedback.js';
 import { PageTitle, Panel } from '../../ui/pieces.js';
 import { ParamsForm } from '../../ui/params-form.js';
 import { SelectorInput } from '../../ui/selector-input.js';
 import { isBadSelector } from '../devices/selector-error.js';
 import { paramProblems, paramsText, paramsToSend, type ParamDraft } from './params.js';
-import { PreviewPanel } from './preview-panel.js';
+import { PreflightPanel } from './preflight-panel.js';
 
 export function AssignPage() {
   const { release: id } = useParams({ from: '/shell/releases/$release/assign' });
@@ -22,13 +22,14 @@ export function AssignPage() {
   const [draft, setDraft] = useState<ParamDraft>({});
   const [asking, confirm] = useDisclosure(false);
   const release = useQuery(releaseQuery(id));
-  const preview = useQuery(previewQuery(selector, id));
   const setSelector = useCallback(
     (next: string) => void navigate({ search: next ? { selector: next } : {}, replace: true }),
     [navigate],
   );
   const specs = release.data?.params ?? [];
   const params = paramsToSend(specs, draft);
+  const sound = Object.keys(paramProblems(specs, draft)).length === 0;
+  const preflight = useQuery(preflightQuery({ selector, releaseId: id, params: sound ? params : {} }));
   const create = useMutation({
     mutationFn: () => api.call('createAssignment', { body: { releaseId: id, selector, params } }),
     onSuccess: async (assignment) => {
@@ -41,9 +42,9 @@ export function AssignPage() {
   });
   if (release.isPending) return <Waiting label="Reading the release" />;
   if (release.error && !release.data) return <ErrorPanel error={release.error} retry={() => void release.refetch()} />;
-  const badSelector = isBadSelector(preview.error) ? errorText(preview.error).message : undefined;
+  const badSelector = isBadSelector(preflight.error) ? errorText(preflight.error).message : undefined;
   const name = `${release.data.probe} ${release.data.version}`;
-  const ready = !preview.error && preview.data && Object.keys(paramProblems(specs, draft)).length === 0;
+  const ready = !preflight.error && preflight.data && sound;
 
   return (
     <Stack gap="sm" maw={1000}>
@@ -64,9 +65,11 @@ export function AssignPage() {
           />
         </div>
       </Panel>
-      {preview.error && !badSelector && <ErrorPanel error={preview.error} retry={() => void preview.refetch()} />}
-      {preview.data && !preview.error && <PreviewPanel preview={preview.data} updating={preview.isFetching} />}
-      {preview.isPending && <Waiting label="Asking who would take it" />}
+      {preflight.error && !badSelector && <ErrorPanel error={preflight.error} retry={() => void preflight.refetch()} />}
+      {preflight.data && !preflight.error && (
+        <PreflightPanel preflight={preflight.data} updating={preflight.isFetching} />
+      )}
+      {preflight.isPending && <Waiting label="Asking who would take it" />}
       <Panel title="Parameters">
         <div style={{ padding: 12 }}>
           <ParamsForm specs={specs} draft={draft} onChange={setDraft} />
@@ -87,9 +90,9 @@ export function AssignPage() {
             ) : (
               'Every active device: '
             )}
-            {preview.data?.devices ?? 0} now, of which {preview.data?.takes ?? 0} will take it
-            {preview.data?.refuses ? `, ${preview.data.refuses} will refuse` : ''}
-            {preview.data?.unknown ? `, ${preview.data.unknown} nobody can tell` : ''}. Parameters:{' '}
+            {preflight.data?.devices ?? 0} now, of which {preflight.data?.takes ?? 0} will take it
+            {preflight.data?.refuses ? `, ${preflight.data.refuses} will refuse` : ''}
+            {preflight.data?.unknown ? `, ${preflight.data.unknown} nobody can tell` : ''}. Parameters:{' '}
             <span className="bf-mono">{paramsText(params)}</span>.
           </Text>
           {create.error && <ErrorPanel error={create.error} />}

@@ -1,6 +1,7 @@
 import type { Kernel } from '@bpfleet/api';
 import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { kernelsQuery } from '../../api/queries.js';
 import { ErrorPanel } from '../../ui/feedback.js';
 import { printable } from '../../ui/format.js';
@@ -25,6 +26,17 @@ const columns: Column<Kernel>[] = [
     title: 'Build id',
     width: 'minmax(140px, 1fr)',
     render: (kernel) => <span className="bf-mono">{printable(kernel.kernelBuildId ?? 'none')}</span>,
+  },
+  {
+    key: 'upgrade',
+    title: '',
+    width: '130px',
+    right: true,
+    render: (kernel) => (
+      <Link to="/settings" search={(old) => ({ ...old, to: kernel.id })} className="bf-link" data-testid="upgrade-to">
+        What breaks here?
+      </Link>
+    ),
   },
 ];
 

@@ -15,6 +15,7 @@ import { CopyIcon, PageTitle, Panel } from '../../ui/pieces.js';
 import { VirtualTable, type Column } from '../../ui/virtual-table.js';
 import { Labels } from '../devices/devices-page.js';
 import { ChangePassword } from './change-password.js';
+import { KernelUpgradePanel } from './kernel-upgrade-panel.js';
 import { KernelsPanel } from './kernels-panel.js';
 
 export function SettingsPage() {
@@ -26,6 +27,7 @@ export function SettingsPage() {
         <ApiTokens />
         <EnrolmentTokens />
         <KernelsPanel />
+        <KernelUpgradePanel />
         <ChangePassword />
       </Stack>
     </>

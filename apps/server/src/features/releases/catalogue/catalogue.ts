@@ -20,7 +20,20 @@ export interface CatalogueRelease {
   readonly objects: readonly ReleaseObject[];
 }
 
+/** What the kernel that the server runs on said when the release was published, or why it could not be asked. */
+export interface ServerVerdict {
+  /** All three null when no kernel could be asked. */
+  readonly kernelRelease: string | null;
+  readonly kernelArch: string | null;
+  readonly kernelBuildId: string | null;
+  readonly verdict: 'accepted' | 'refused' | 'unproven';
+  readonly reason: string | null;
+  readonly programs: readonly { readonly name: string; readonly verdict: string }[];
+  readonly provenAt: Date;
+}
+
 const CACHED_MAX = 500;
+const VERDICTS_MAX = 200;
 
 /** Releases by id or digest, with a bounded cache. */
 @Injectable()
@@ -54,6 +67,16 @@ export class ReleaseCatalogue {
     };
     this.remember(release);
     return release;
+  }
+
+  /** Newest first. */
+  async serverVerdicts(id: string): Promise<ServerVerdict[]> {
+    const rows = await this.prisma.verdict.findMany({
+      where: { releaseId: id },
+      orderBy: { provenAt: 'desc' },
+      take: VERDICTS_MAX,
+    });
+    return rows as unknown as ServerVerdict[];
   }
 
   /** Whether some release's envelope has this digest. */

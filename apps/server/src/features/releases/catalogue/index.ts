@@ -1,3 +1,3 @@
 export { ReleaseCatalogueModule } from './catalogue.module.js';
 export { checkParams } from './check-params.js';
-export { ReleaseCatalogue, type CatalogueRelease, type ReleaseObject } from './catalogue.js';
+export { ReleaseCatalogue, type CatalogueRelease, type ReleaseObject, type ServerVerdict } from './catalogue.js';

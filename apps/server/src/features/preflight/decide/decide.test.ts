@@ -1,0 +1,388 @@
+import { describe, expect, it } from '@jest/globals';
+import { decide, type Question } from './decide.js';
+import type { FeatureFacts, KernelFacts, Known, MachineFacts, ObjectNeeds, Proof, ReleaseFacts } from './facts.js';
+
+const MIB = 1024 ** 2;
+const kernel: KernelFacts = {
+  id: 'group',
+  kernelRelease: '6.1.0-28-arm64',
+  kernelArch: 'arm64',
+  kernelBuildId: 'ab'.repeat(20),
+  userBits: 64,
+  jit: 'on',
+  lsm: ['lockdown'],
+  pageBytes: 4096,
+  showsBtf: true,
+};
+const features: FeatureFacts = { features: ['btf', 'hash', 'raw_tracepoint', 'ringbuf'], lacks: ['tcx'] };
+const machine: MachineFacts = { cpus: 2, possibleCpus: 2, memoryBytes: 512 * MIB, takesAddenda: true };
+const object: ObjectNeeds = {
+  digest: 'd',
+  programs: [{ name: 'p', section: 'raw_tp/sys_enter' }],
+  mapTypes: ['hash'],
+  relocations: 1,
+  typeIdNeeds: [],
+  mapBytes: ({ cpus }) => cpus * MIB,
+};
+const release: ReleaseFacts = {
+  features: ['ringbuf'],
+  budgetBytes: 4 * MIB,
+  arches: ['any'],
+  object,
+  defaultParams: true,
+};
+const proof: Proof = {
+  by: 'lab',
+  groupId: 'group',
+  kernelRelease: kernel.kernelRelease,
+  kernelArch: 'arm64',
+  kernelBuildId: kernel.kernelBuildId,
+  userBits: 64,
+  jit: 'on',
+  lsm: ['lockdown'],
+  verdict: 'accepted',
+  reasons: [],
+  at: new Date('2026-03-01T12:00:00Z'),
+};
+const like: Proof = { ...proof, groupId: 'another', kernelRelease: '6.1.0-50-arm64', kernelBuildId: 'cd'.repeat(20) };
+const known: Known = {
+  btf: { state: 'known', reason: null },
+  resolution: { word: 'accepted', reasons: [] },
+  addendum: false,
+  proofs: [proof],
+  unproven: null,
+};
+
+interface Change {
+  kernel?: Partial<KernelFacts>;
+  features?: Partial<FeatureFacts> | 'nobody';
+  machine?: Partial<MachineFacts> | 'unknown';
+  release?: Partial<ReleaseFacts>;
+  object?: Partial<ObjectNeeds>;
+  known?: Partial<Known>;
+  proof?: Partial<Proof>;
+}
+
+function ask(change: Change): Question {
+  const changed = change.proof ? { proofs: [{ ...proof, ...change.proof }] } : {};
+  return {
+    kernel: { ...kernel, ...change.kernel },
+    features: change.features === 'nobody' ? undefined : { ...features, ...change.features },
+    machine: change.machine === 'unknown' ? undefined : { ...machine, ...change.machine },
+    release: { ...release, object: { ...object, ...change.object }, ...change.release },
+    known: { ...known, ...changed, ...change.known },
+  };
+}
+
+const refusedBy = (sentence: string) => ({
+  verdict: 'refused' as const,
+  reasons: [{ kind: 'verifier', sentence }],
+});
+const resolution = (word: 'accepted' | 'refused' | 'unknown', kind: string) => ({
+  word,
+  reasons: [{ kind, sentence: `${kind}.` }],
+});
+const noBtf = { showsBtf: false };
+const added = { btf: { state: 'added' as const, reason: null } };
+const program = (section: string) => ({ programs: [{ name: 'p', section }] });
+const newer = new Date('2026-03-02T12:00:00Z');
+
+describe('what a kernel is said to do with a release', () => {
+  it.each<[string, Change, RegExp]>([
+    ['this very kernel has loaded it', {}, /^This very kernel has loaded it\.$/],
+    [
+      'one of the same build has',
+      { kernel: { id: 'x' } },
+      /same build has loaded it: 6\.1\.0-28-arm64 \(arm64, in the lab\)/,
+    ],
+    [
+      'one of the same series has',
+      { known: { proofs: [like] } },
+      /same series has loaded it: 6\.1\.0-50-arm64 .*; this build was not/,
+    ],
+    [
+      'the server’s own has, of the same build',
+      { proof: { by: 'server', groupId: null, jit: undefined, lsm: undefined } },
+      /same build .*the server's own/,
+    ],
+    [
+      'it needs no types, whatever is known of them',
+      { object: { relocations: 0 }, known: { resolution: undefined, btf: { state: 'wanted', reason: null } } },
+      /loaded it/,
+    ],
+    [
+      'a poison was not in the way of this kernel',
+      { known: { resolution: resolution('refused', 'poison') } },
+      /loaded it/,
+    ],
+    [
+      'nor with the parameters that it was asked with',
+      { known: { resolution: resolution('unknown', 'poison') } },
+      /loaded it/,
+    ],
+    ['a feature is used and was tried', { features: 'nobody', object: { mapTypes: ['ringbuf'] } }, /loaded it/],
+    ['older agents name only what is there', { features: { lacks: undefined } }, /loaded it/],
+    [
+      'trampolines are known to work',
+      { object: program('fentry/x'), features: { features: ['ringbuf', 'fentry'] } },
+      /loaded it/,
+    ],
+    [
+      'the newest word of this kernel counts',
+      {
+        known: {
+          proofs: [
+            { ...proof, ...refusedBy('old') },
+            { ...proof, at: newer },
+          ],
+        },
+      },
+      /loaded it/,
+    ],
+    [
+      'it has loaded it, though one of its series has not',
+      { known: { proofs: [proof, { ...like, ...refusedBy('no') }] } },
+      /This very kernel/,
+    ],
+    [
+      'a tailored BTF is signed',
+      { kernel: noBtf, known: { ...added, addendum: true } },
+      /^This very kernel has loaded it\.$/,
+    ],
+  ])('takes: %s', (_, change, sentence) => {
+    const answer = decide(ask(change));
+    expect([answer.verdict, answer.reasons.map((reason) => reason.sentence).join(' ')]).toEqual([
+      'takes',
+      expect.stringMatching(sentence),
+    ]);
+  });
+
+  it.each<[string, Change, RegExp]>([
+    [
+      'a kernel before the oldest tested',
+      { kernel: { kernelRelease: '4.19.0-21-armmp' } },
+      /4\.19.* nothing before 5\.10/,
+    ],
+    [
+      'no object for its architecture',
+      { release: { object: undefined, arches: ['x86_64'] } },
+      /objects for x86_64, and none for arm64/,
+    ],
+    ['a feature that is missing', { release: { features: ['tcx'] } }, /lacks tcx/],
+    [
+      'a feature that an old agent does not name',
+      { release: { features: ['x'] }, features: { lacks: undefined } },
+      /lacks x/,
+    ],
+    [
+      'BTF that is required, and not shown',
+      { kernel: noBtf, release: { features: ['btf'] }, known: added },
+      /lacks btf/,
+    ],
+    [
+      'a type of map that is missing',
+      { object: { mapTypes: ['arena'] }, features: { lacks: ['arena'] } },
+      /map of type arena/,
+    ],
+    [
+      'a hook that is missing',
+      { object: program('kprobe/x'), features: { lacks: ['kprobes'] } },
+      /kprobe\/x\) needs kprobes/,
+    ],
+    ['fentry that cannot attach', { object: program('fentry/x'), features: { lacks: ['fentry'] } }, /needs fentry/],
+    ['maps over the budget', { machine: { cpus: 5, possibleCpus: undefined } }, /5120 KiB.*budget is 4096 KiB/],
+    ['maps over the budget, by CPUs that may come', { machine: { possibleCpus: 5 } }, /5120 KiB/],
+    [
+      'maps over what the machine has for them',
+      { machine: { memoryBytes: 24 * MIB } },
+      /24576 KiB of memory .* 1536 KiB/,
+    ],
+    ['a relocation that libbpf refuses', { known: { resolution: resolution('refused', 'refusal') } }, /^refusal\.$/],
+    [
+      'a read of another size, which would load',
+      { known: { resolution: resolution('refused', 'read_size') } },
+      /^The server refuses it/,
+    ],
+    [
+      'a field that is gone, by constants alone',
+      { known: { resolution: resolution('refused', 'poison'), proofs: [] } },
+      /^poison\.$/,
+    ],
+    [
+      'the same where no BTF is shown: it is not offered',
+      { kernel: noBtf, known: { ...added, resolution: resolution('refused', 'poison') } },
+      /^poison\.$/,
+    ],
+    [
+      'a hook by type id where no BTF is shown',
+      { kernel: noBtf, object: { typeIdNeeds: ['It attaches by BTF.'] }, known: added },
+      /It attaches by BTF\. This kernel shows none\./,
+    ],
+    [
+      'the same without a relocation, and without types',
+      {
+        kernel: noBtf,
+        object: { relocations: 0, typeIdNeeds: ['It attaches by BTF.'] },
+        known: { resolution: undefined, btf: { state: 'missing', reason: null } },
+      },
+      /This kernel shows none/,
+    ],
+    [
+      'relocations where there is no BTF at all',
+      { kernel: noBtf, known: { btf: { state: 'missing', reason: null }, resolution: undefined } },
+      /bpfleet btf add/,
+    ],
+    [
+      'no BTF and no build id',
+      { kernel: { ...noBtf, kernelBuildId: null }, known: added },
+      /neither BTF nor a build id/,
+    ],
+    [
+      'no BTF and an agent that takes none',
+      { kernel: noBtf, machine: { takesAddenda: false }, known: added },
+      /too old/,
+    ],
+    ['what this kernel said', { proof: refusedBy('R1 is invalid') }, /^This kernel refused it: R1 is invalid\.$/],
+    ['what its build said', { kernel: { id: 'x' }, proof: refusedBy('no') }, /This kernel refused it: no\./],
+  ])('refuses: %s', (_, change, sentence) => {
+    const answer = decide(ask(change));
+    expect([answer.verdict, answer.reasons.map((reason) => reason.sentence).join(' ')]).toEqual([
+      'refuses',
+      expect.stringMatching(sentence),
+    ]);
+  });
+
+  it.each<[string, Change, RegExp]>([
+    ['nobody has asked a kernel', { known: { proofs: [] } }, /only resolution is claimed\.$/],
+    [
+      'not even the server’s own',
+      { known: { proofs: [], unproven: 'no BPF here' } },
+      /claimed \(the server's own kernel: no BPF here\)/,
+    ],
+    [
+      'another series was asked',
+      { known: { proofs: [{ ...like, kernelRelease: '6.12.1' }] } },
+      /only resolution is claimed/,
+    ],
+    ['another architecture was', { known: { proofs: [{ ...like, kernelArch: 'arm' }] } }, /only resolution/],
+    ['64-bit programs were', { kernel: { id: 'x', userBits: 32 } }, /only resolution/],
+    ['it was with the JIT on', { kernel: { id: 'x', jit: 'off' } }, /only resolution/],
+    [
+      'so was the server’s, in all likelihood',
+      { kernel: { jit: 'off' }, proof: { by: 'server', groupId: null, jit: undefined, lsm: undefined } },
+      /only resolution/,
+    ],
+    [
+      'other security modules refused it',
+      { kernel: { id: 'x', lsm: ['bpf'] }, proof: refusedBy('no') },
+      /of the same series, refused it: no\./,
+    ],
+    [
+      'one of its series refused it',
+      { known: { proofs: [{ ...like, ...refusedBy('too complex') }] } },
+      /6\.1\.0-50-arm64 .*refused it: too complex/,
+    ],
+    [
+      'kernels of its series do not agree',
+      { known: { proofs: [like, { ...like, groupId: 'c', ...refusedBy('no') }] } },
+      /refused it/,
+    ],
+    [
+      'the lab could not say',
+      { proof: { verdict: 'unknown', reasons: [{ kind: 'timeout', sentence: 'it took too long' }] } },
+      /took too long\./,
+    ],
+    [
+      'the lab could not say, whatever its series did',
+      { known: { proofs: [{ ...proof, verdict: 'unknown' }, like] } },
+      /could not say/,
+    ],
+    [
+      'its types are on their way',
+      { known: { resolution: undefined, btf: { state: 'fetching', reason: null } } },
+      /types yet;/,
+    ],
+    [
+      'its types cannot be taken',
+      { known: { resolution: undefined, btf: { state: 'refused', reason: 'damaged' } } },
+      /could not take .*\(damaged\)/,
+    ],
+    ['nobody has looked yet', { known: { resolution: { word: 'pending' } } }, /being looked at/],
+    [
+      'a parameter may keep it from what is gone',
+      { release: { defaultParams: false }, known: { resolution: resolution('unknown', 'poison') } },
+      /^poison\. A parameter may/,
+    ],
+    [
+      'and no kernel was asked',
+      { known: { resolution: resolution('unknown', 'poison'), proofs: [] } },
+      /A parameter may/,
+    ],
+    ['its object is gone', { release: { object: 'unreadable' } }, /cannot be read any more/],
+    [
+      'a feature that nobody was asked about',
+      { release: { features: ['new_thing'] } },
+      /Nobody has told whether it has new_thing/,
+    ],
+    [
+      'a feature on a kernel that no agent runs on',
+      { release: { features: ['tcx'] }, features: 'nobody' },
+      /Nobody has told whether it has tcx/,
+    ],
+    [
+      'trampolines on ARM64 before 6.4',
+      { object: program('fentry/x'), features: 'nobody' },
+      /may load and still not attach/,
+    ],
+    ['the same with a sleepable LSM hook', { object: program('lsm.s/file_open') }, /may load and still not attach/],
+    [
+      'an agent that was told to leave the kernel alone',
+      { features: { features: [], lacks: [] }, release: { features: [] } },
+      /leave the kernel alone/,
+    ],
+    [
+      'of the kernel only the types are known, and a hook needs them shown',
+      {
+        kernel: { id: null, showsBtf: undefined },
+        object: { typeIdNeeds: ['It attaches by BTF.'] },
+        known: { proofs: [like] },
+      },
+      /Nobody has told whether this kernel shows it/,
+    ],
+  ])('does not know: %s', (_, change, sentence) => {
+    const answer = decide(ask(change));
+    expect([answer.verdict, answer.reasons.map((reason) => reason.sentence).join(' ')]).toEqual([
+      'unknown',
+      expect.stringMatching(sentence),
+    ]);
+  });
+
+  it('says everything that is certain, and nothing that is not beside it', () => {
+    const change = { kernel: { kernelRelease: '5.4.0' }, release: { features: ['tcx', 'new_thing'] } };
+    const answer = decide(ask(change));
+    expect(answer.reasons.map(({ kind }) => kind)).toEqual(['kernel_too_old', 'feature']);
+  });
+
+  it('says that the BTF made for a kernel awaits its signature, beside what is else to say', () => {
+    const answer = decide(ask({ kernel: noBtf, known: added }));
+    expect(answer).toMatchObject({ verdict: 'takes', types: 'awaiting_signature' });
+    expect(answer.reasons.map(({ kind }) => kind)).toEqual(['proven', 'awaiting_signature']);
+  });
+
+  it('tells which kernel proved it, and when', () => {
+    expect(decide(ask({ known: { proofs: [like] } })).proof).toEqual({
+      closeness: 'same_series',
+      kernelRelease: like.kernelRelease,
+      kernelArch: 'arm64',
+      by: 'lab',
+      at: like.at.toISOString(),
+    });
+    expect(decide(ask({ known: { proofs: [{ ...proof, ...refusedBy('no') }, like] } })).proof).toBeNull();
+  });
+
+  it('lists at most ten reasons, each once', () => {
+    const reasons = Array.from({ length: 30 }, (_, index) => ({ kind: 'refusal', sentence: `no ${index % 15}.` }));
+    const answer = decide(ask({ known: { resolution: { word: 'refused', reasons } } }));
+    expect(answer.reasons).toHaveLength(10);
+  });
+});

@@ -1,0 +1,165 @@
+import { mapBytesMax } from '@bpfleet/probe';
+import type { PreflightProof } from '@bpfleet/api';
+import { featureFindings, gateFindings } from './feature-findings.js';
+import type {
+  Answer,
+  FeatureFacts,
+  KernelFacts,
+  Known,
+  MachineFacts,
+  ObjectNeeds,
+  Proof,
+  Reason,
+  ReleaseFacts,
+} from './facts.js';
+import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
+import { nearest, type Closeness, type Nearest } from './proofs.js';
+import { typeFindings } from './type-findings.js';
+
+/** What is asked: a release, on a kernel, in a machine. Undefined is what nobody has told. */
+export interface Question {
+  readonly kernel: KernelFacts;
+  readonly features: FeatureFacts | undefined;
+  readonly machine: MachineFacts | undefined;
+  readonly release: ReleaseFacts;
+  readonly known: Known;
+}
+
+const REASONS_MAX = 10;
+
+/**
+ * Whether a kernel will take a release. Pure; the one place that decides.
+ *
+ * `refuses` is only what is certain: what kernel, agent or server will say no to, by what is known of this very kernel and
+ * machine. `takes` needs that nothing speaks against it, that its types fit, and that this kernel or one like it has loaded it.
+ */
+export function decide({ kernel, features, machine, release, known }: Question): Answer {
+  const gate = gateFindings(kernel);
+  const { object } = release;
+  if (object === undefined || object === 'unreadable') {
+    const found = together([gate, object === undefined ? noObject(kernel, release) : unreadable()]);
+    return answer(found, undefined, { resolution: 'impossible', types: kernel.showsBtf === false ? 'missing' : 'own' });
+  }
+  const near = nearest(kernel, known.proofs);
+  const loaded = near.exact?.proof.verdict === 'accepted';
+  const types = typeFindings(kernel, machine, release, object, known, loaded);
+  const found = together([
+    gate,
+    featureFindings(kernel, features, release, object),
+    machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, release, object),
+    types,
+    proofFindings(near, known),
+  ]);
+  return answer(found, proofOf(near), types);
+}
+
+function noObject({ kernelArch }: KernelFacts, { arches }: ReleaseFacts): Findings {
+  return refusal('arch', `The release has objects for ${arches.join(', ')}, and none for ${kernelArch}.`);
+}
+
+function unreadable(): Findings {
+  return doubt('unread', 'The object of the release cannot be read any more.');
+}
+
+/** The agent counts in the same way before it loads anything. */
+function memoryFindings(
+  { pageBytes }: KernelFacts,
+  { cpus, possibleCpus, memoryBytes }: MachineFacts,
+  { budgetBytes }: ReleaseFacts,
+  object: ObjectNeeds,
+): Findings {
+  // Without the number of possible CPUs it is at least that much.
+  const bytes = object.mapBytes({ cpus: Math.max(cpus, possibleCpus ?? 0, 1), pageBytes: Math.max(pageBytes, 1) });
+  const over = bytes > budgetBytes;
+  const large = memoryBytes > 0 && bytes > mapBytesMax(memoryBytes);
+  const maps = `Its maps take ${kibibytes(bytes)} on this machine`;
+  return together([
+    over ? refusal('budget', `${maps}, and the probe's budget is ${kibibytes(budgetBytes)}.`) : NOTHING_FOUND,
+    large
+      ? refusal(
+          'memory',
+          `${maps}, which has ${kibibytes(memoryBytes)} of memory and lets one probe have ${kibibytes(mapBytesMax(memoryBytes))}.`,
+        )
+      : NOTHING_FOUND,
+  ]);
+}
+
+function proofFindings({ exact, series }: Nearest, { unproven }: Known): Findings {
+  const word = exact?.proof.verdict;
+  if (word === 'accepted') return NOTHING_FOUND;
+  if (exact !== undefined && word === 'refused') {
+    return together(
+      whyOf(exact.proof).map((sentence) => refusal('proven_refused', `This kernel refused it: ${sentence}`)),
+    );
+  }
+  const refused = series.find(({ verdict }) => verdict === 'refused');
+  if (refused) {
+    const [why = ''] = whyOf(refused);
+    return doubt('series_refused', `${nameOf(refused)}, of the same series, refused it: ${why}`);
+  }
+  const silent = exact ? together(whyOf(exact.proof).map((sentence) => doubt('unproven', sentence))) : NOTHING_FOUND;
+  if (silent.doubts.length > 0) return silent;
+  if (series.some(({ verdict }) => verdict === 'accepted')) return NOTHING_FOUND;
+  const why = unproven === null ? '' : ` (the server's own kernel: ${unproven})`;
+  return doubt('unproven', `No kernel like it has been asked to load it; only resolution is claimed${why}.`);
+}
+
+/** What a kernel gave as its reasons, made to end like sentences. */
+function whyOf({ reasons, verdict }: Proof): string[] {
+  if (reasons.length === 0) return [verdict === 'refused' ? 'it gave no reason.' : 'It could not say.'];
+  return reasons.map(({ sentence }) => (/[.!?…]$/.test(sentence) ? sentence : `${sentence}.`));
+}
+
+function proofOf({ exact, series }: Nearest): PreflightProof | undefined {
+  if (exact?.proof.verdict === 'accepted') return shown(exact.closeness, exact.proof);
+  const like = series.find(({ verdict }) => verdict === 'accepted');
+  return like && exact?.proof.verdict !== 'refused' ? shown('same_series', like) : undefined;
+}
+
+function shown(closeness: Closeness, { by, kernelRelease, kernelArch, at }: Proof): PreflightProof {
+  return { closeness, by, kernelRelease, kernelArch, at: at.toISOString() };
+}
+
+function answer(
+  { refusals, doubts }: Findings,
+  proof: PreflightProof | undefined,
+  { resolution, types }: Pick<Answer, 'resolution' | 'types'>,
+): Answer {
+  const verdict = refusals.length > 0 ? 'refuses' : doubts.length > 0 || !proof ? 'unknown' : 'takes';
+  const reasons = verdict === 'refuses' ? refusals : [...doubts, ...(proof ? [proven(proof)] : [])];
+  const signing = types === 'awaiting_signature' && verdict !== 'refuses' ? [AWAITING] : [];
+  return {
+    verdict,
+    reasons: unique([...reasons.slice(0, REASONS_MAX), ...signing]),
+    proof: proof ?? null,
+    resolution,
+    types,
+  };
+}
+
+const AWAITING: Reason = {
+  kind: 'awaiting_signature',
+  sentence: 'Its kernel shows no BTF: the one made for it awaits its signature, which it gets when it is offered.',
+};
+
+function proven({ closeness, by, kernelRelease, kernelArch }: PreflightProof): Reason {
+  const who = `${kernelRelease} (${kernelArch}, ${by === 'lab' ? 'in the lab' : "the server's own"})`;
+  const sentence = {
+    same_group: 'This very kernel has loaded it.',
+    same_build: `A kernel of the same build has loaded it: ${who}.`,
+    same_series: `A kernel of the same series has loaded it: ${who}; this build was not asked.`,
+  }[closeness];
+  return { kind: 'proven', sentence };
+}
+
+function unique(reasons: readonly Reason[]): Reason[] {
+  return [...new Map(reasons.map((reason) => [reason.sentence, reason])).values()];
+}
+
+function nameOf({ kernelRelease, kernelArch }: Proof): string {
+  return `${kernelRelease} (${kernelArch})`;
+}
+
+function kibibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024)} KiB`;
+}

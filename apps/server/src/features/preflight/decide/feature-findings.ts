@@ -1,0 +1,90 @@
+import { isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
+import { attachNeeds, mayLackTrampolines } from './attach-needs.js';
+import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
+import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
+
+type Presence = 'yes' | 'no' | 'unknown';
+
+/** Kernels that run in no test are refused whatever they could do. */
+export function gateFindings({ kernelRelease }: KernelFacts): Findings {
+  if (!isBeforeOldestTested(kernelRelease)) return NOTHING_FOUND;
+  const { major, minor } = OLDEST_TESTED_KERNEL;
+  const sentence = `Its kernel is ${kernelRelease}; nothing before ${major}.${minor} is tested, so nothing is let onto it.`;
+  return refusal('kernel_too_old', sentence);
+}
+
+/** `found`: what an agent on that kernel said; undefined where none has. */
+export function featureFindings(
+  kernel: KernelFacts,
+  found: FeatureFacts | undefined,
+  release: ReleaseFacts,
+  object: ObjectNeeds,
+): Findings {
+  return together([
+    agentFindings(found),
+    ...release.features.map((name) => requiredFindings(name, kernel, found, object)),
+    ...[...new Set(object.mapTypes)].map((type) => mapFindings(type, found)),
+    ...object.programs.map((program) => programFindings(program, kernel, found)),
+  ]);
+}
+
+/** Every kernel that can load anything has hash maps. */
+function agentFindings(found: FeatureFacts | undefined): Findings {
+  if (found?.lacks === undefined || found.features.length > 0) return NOTHING_FOUND;
+  return doubt('agent_idle', 'Its agent found nothing that it may load there, or was told to leave the kernel alone.');
+}
+
+function requiredFindings(
+  name: string,
+  kernel: KernelFacts,
+  found: FeatureFacts | undefined,
+  object: ObjectNeeds,
+): Findings {
+  const has = name === 'btf' ? (kernel.showsBtf ? 'yes' : 'no') : required(name, found);
+  if (has === 'yes') return NOTHING_FOUND;
+  if (has === 'no') return refusal('feature', `It lacks ${name}, which the probe requires.`);
+  // What the object itself uses is tried when a kernel loads it.
+  if (found === undefined && usedFeatures(object).includes(name)) return NOTHING_FOUND;
+  return doubt('feature', `Nobody has told whether it has ${name}, which the probe requires.`);
+}
+
+/** An agent that is too old to say what is missing named all that was there. */
+function required(name: string, found: FeatureFacts | undefined): Presence {
+  const has = presence(name, found);
+  return has === 'unknown' && found !== undefined && found.lacks === undefined ? 'no' : has;
+}
+
+function mapFindings(type: string, found: FeatureFacts | undefined): Findings {
+  if (presence(type, found) !== 'no') return NOTHING_FOUND;
+  return refusal('map_type', `It uses a map of type ${type}, which this kernel does not have.`);
+}
+
+function programFindings(
+  { name, section }: ObjectNeeds['programs'][number],
+  kernel: KernelFacts,
+  found: FeatureFacts | undefined,
+): Findings {
+  const { features, trampoline } = attachNeeds(section);
+  const missing = features.find((feature) => presence(feature, found) === 'no');
+  if (missing !== undefined) {
+    return refusal('attach_type', `Program ${name} (${section}) needs ${missing}, which this kernel does not have.`);
+  }
+  // LSM programs are attached in the same way, whose own feature does not say whether it works.
+  const works = presence('fentry', found);
+  if (
+    !trampoline ||
+    works === 'yes' ||
+    (works === 'unknown' && !mayLackTrampolines(kernel.kernelArch, kernel.kernelRelease))
+  )
+    return NOTHING_FOUND;
+  return doubt('trampoline', `Program ${name} (${section}) may load and still not attach on this kernel.`);
+}
+
+function usedFeatures({ programs, mapTypes }: ObjectNeeds): string[] {
+  return [...mapTypes, ...programs.flatMap(({ section }) => attachNeeds(section).features)];
+}
+
+function presence(name: string, found: FeatureFacts | undefined): Presence {
+  if (found?.features.includes(name)) return 'yes';
+  return found?.lacks?.includes(name) ? 'no' : 'unknown';
+}

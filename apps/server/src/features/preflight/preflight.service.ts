@@ -1,0 +1,90 @@
+import { Injectable } from '@nestjs/common';
+import type { Kernel, Preflight as PreflightView, PreflightAnswer } from '@bpfleet/api';
+import type { ParamValue } from '@bpfleet/probe';
+import type { Facts } from '@bpfleet/wire';
+import type { BodyOf } from '../../http/route.js';
+import { Devices, readSelector, type SelectedDevice } from '../devices/index.js';
+import { KernelList } from '../kernels/index.js';
+import { checkParams, ReleaseCatalogue, type CatalogueRelease } from '../releases/catalogue/index.js';
+import { decide } from './decide/decide.js';
+import type { KernelFacts, Known, ReleaseFacts } from './decide/facts.js';
+import { featureFactsOf, kernelFactsOf, machineFactsOf } from './kernel-facts.js';
+import { ReleaseReader } from './release-reader.js';
+import { summary, type AnsweredDevice } from './summary.js';
+import { resolveBudget, VerdictReader } from './verdict-reader.js';
+
+/** Nothing is known before the first birth. */
+const NOT_TOLD: PreflightAnswer = {
+  verdict: 'unknown',
+  reasons: [{ kind: 'not_told', sentence: 'It has not reported its kernel yet.' }],
+  proof: null,
+  resolution: 'impossible',
+  types: 'missing',
+};
+
+/** Says before anything is sent which devices will take a release, which will not, and why: for assignments and rollouts. */
+@Injectable()
+export class Preflight {
+  constructor(
+    private readonly devices: Devices,
+    private readonly kernels: KernelList,
+    private readonly releases: ReleaseCatalogue,
+    private readonly reader: ReleaseReader,
+    private readonly verdicts: VerdictReader,
+  ) {}
+
+  /** Throws SELECTOR_INVALID, RELEASE_UNKNOWN, PARAM_INVALID. */
+  async check({ selector, releaseId, params }: BodyOf<'preflight'>): Promise<PreflightView> {
+    const wanted = readSelector(selector);
+    const release = await this.releases.get(releaseId);
+    checkParams(release.manifest, params);
+    return summary(await this.answers(await this.devices.select(wanted), release, params));
+  }
+
+  /** One answer for each device, in their order. `params` were checked before. */
+  async answers(
+    devices: readonly SelectedDevice[],
+    release: CatalogueRelease,
+    params: Readonly<Record<string, ParamValue>>,
+  ): Promise<AnsweredDevice[]> {
+    const told = devices.map((device) => ({ device, kernel: device.facts && kernelFactsOf(device.facts) }));
+    const ids = [...new Set(told.flatMap(({ kernel }) => kernel?.id ?? []))];
+    const kernels = new Map((await this.kernels.groups(ids)).map((kernel) => [kernel.id, kernel]));
+    const arches = told.flatMap(({ kernel }) => kernel?.kernelArch ?? []);
+    const facts = await this.reader.factsFor(release, params, arches);
+    const knownOf = await this.verdicts.knownOf(release, facts, [...kernels.values()], resolveBudget());
+    const answer = remembered(facts, (kernel) => knownOf(kernelOf(kernels, kernel)));
+    return told.map(({ device, kernel }) => ({
+      device,
+      kernel: kernel ?? null,
+      answer: device.facts && kernel ? answer(device.facts, kernel) : NOT_TOLD,
+    }));
+  }
+}
+
+function kernelOf(kernels: ReadonlyMap<string, Kernel>, { id }: KernelFacts): Kernel | undefined {
+  return id === null ? undefined : kernels.get(id);
+}
+
+/** Thousands of devices are alike in all that decides. */
+function remembered(
+  facts: (arch: string) => ReleaseFacts,
+  knownOf: (kernel: KernelFacts) => Known,
+): (device: Facts, kernel: KernelFacts) => PreflightAnswer {
+  const answers = new Map<string, PreflightAnswer>();
+  return (device, kernel) => {
+    const { features, lacks, cpus, possibleCpus, memoryBytes, understands } = device;
+    const key = JSON.stringify([kernel.id, cpus, possibleCpus, memoryBytes, understands, features, lacks]);
+    const known = answers.get(key);
+    if (known) return known;
+    const answer = decide({
+      kernel,
+      features: featureFactsOf(device),
+      machine: machineFactsOf(device),
+      release: facts(kernel.kernelArch),
+      known: knownOf(kernel),
+    });
+    answers.set(key, answer);
+    return answer;
+  };
+}
