@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { parseElf } from '@bpfleet/btf';
 import { describeWithKernel } from '@bpfleet/testkit';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -35,6 +36,21 @@ int counts(void *ctx)
     *value += weigh(scratch, key);
   return 0;
 }
+`;
+
+// No kernel has this field: only types that are given can say where it is.
+const relocated = `${prelude}
+struct task_struct { int bpfleet_no_such_field; } __attribute__((preserve_access_index));
+SEC("raw_tp/sys_enter")
+int reads(struct { struct task_struct *task; } *ctx)
+{
+  int value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), &ctx->task->bpfleet_no_such_field);
+  return value;
+}
+`;
+const types = `
+struct task_struct { unsigned long before; int bpfleet_no_such_field; } task;
 `;
 
 const mixed = `${good}
@@ -155,6 +171,14 @@ describeWithKernel('the verifier process', ['root'], () => {
     });
   });
 
+  it('relocates by the BTF of the request, and without it by the kernel', () => {
+    const objectBase64 = compile('relocated', relocated);
+    const bytes = parseElf(Buffer.from(compile('types', types), 'base64')).section('.BTF')?.data ?? new Uint8Array(0);
+    const btfBase64 = Buffer.from(bytes).toString('base64');
+    expect(report({ objectBase64 }).programs).toMatchObject([{ name: 'reads', verdict: 'refused' }]);
+    expect(report({ objectBase64, btfBase64 }).programs).toMatchObject([{ name: 'reads', verdict: 'accepted' }]);
+  });
+
   it('says that a hook is missing without blaming the program', () => {
     const object = compile('nowhere', good.replace('raw_syscalls/sys_enter', 'raw_syscalls/no_such_event'));
     const verdict = report({ objectBase64: object });
@@ -181,6 +205,7 @@ describeWithKernel('the verifier process', ['root'], () => {
     ],
     ['OBJECT_INVALID', () => ({ objectBase64: withTypeIdOutOfRange(goodObject) })],
     ['OBJECT_INVALID', () => ({ objectBase64: compile('no_btf', good, []) })],
+    ['BTF_INVALID', () => ({ objectBase64: goodObject, btfBase64: 'AAAA' })],
     ['UNKNOWN_NAME', () => ({ objectBase64: goodObject, programs: { nothing: { autoload: true } } })],
     ['UNKNOWN_NAME', () => ({ objectBase64: goodObject, globals: { '.data': '' } })],
     ['GLOBALS_INVALID', () => ({ objectBase64: goodObject, globals: { '.rodata': 'AA==' } })],

@@ -5,6 +5,7 @@
  *
  *   { "objectBase64": string,                    the BPF object (ELF), standard base64
  *     "globals"?: { [map: string]: string },     whole initial values of .rodata/.data/.bss, base64
+ *     "btfBase64"?: string,                      BTF to relocate by instead of this kernel's, for kernels that show none
  *     "programs"?: { [program: string]: { "autoload": boolean } },   which programs are loaded; else as their SEC() says
  *     "logBytesMax"?: number }                   kept end of each log: 1024 to 262144 bytes, 262144 unless told
  *
@@ -90,8 +91,8 @@ export interface MapReport {
 
 export interface BadRequestReport {
   error: {
-    /** REQUEST_TOO_LARGE, REQUEST_INVALID (JSON or its shape), OBJECT_INVALID, UNKNOWN_NAME, GLOBALS_INVALID. */
-    code: 'REQUEST_TOO_LARGE' | 'REQUEST_INVALID' | 'OBJECT_INVALID' | 'UNKNOWN_NAME' | 'GLOBALS_INVALID';
+    /** REQUEST_TOO_LARGE, REQUEST_INVALID (JSON or its shape), OBJECT_INVALID, BTF_INVALID, UNKNOWN_NAME, GLOBALS_INVALID. */
+    code: 'REQUEST_TOO_LARGE' | 'REQUEST_INVALID' | 'OBJECT_INVALID' | 'BTF_INVALID' | 'UNKNOWN_NAME' | 'GLOBALS_INVALID';
     message: string;
   };
 }

@@ -20,6 +20,7 @@ describe('parseRequest', () => {
     expect(parseRequest('{"objectBase64":"AAEC"}')).toEqual({
       object: Buffer.from([0, 1, 2]),
       globals: new Map(),
+      btf: undefined,
       autoload: new Map(),
       logBytesMax: 262144,
     });
@@ -29,12 +30,14 @@ describe('parseRequest', () => {
     const request = {
       objectBase64: '',
       globals: { '.rodata': 'AQ==' },
+      btfBase64: 'AgM=',
       programs: { one: { autoload: false } },
       logBytesMax: 4096,
     };
     expect(parseRequest(JSON.stringify(request))).toEqual({
       object: Buffer.alloc(0),
       globals: new Map([['.rodata', Buffer.from([1])]]),
+      btf: Buffer.from([2, 3]),
       autoload: new Map([['one', false]]),
       logBytesMax: 4096,
     });
@@ -47,6 +50,7 @@ describe('parseRequest', () => {
     ['{"objectBase64":"a_b-"}', 'objectBase64 must be standard base64'],
     ['{"objectBase64":"","object":""}', 'unknown member object'],
     ['{"objectBase64":"","globals":{".bss":3}}', 'globals of .bss must be standard base64'],
+    ['{"objectBase64":"","btfBase64":7}', 'btfBase64 must be standard base64'],
     ['{"objectBase64":"","programs":{"a":{}}}', 'programs.a.autoload must be a boolean'],
     ['{"objectBase64":"","logBytesMax":1e9}', 'logBytesMax must be an integer'],
   ])('refuses %s', (text, message) => {

@@ -6,6 +6,8 @@ const logBytesMax = 256 * 1024;
 
 export interface VerifierRequest {
   object: Buffer;
+  /** Types to relocate by instead of the kernel's own. */
+  btf: Buffer | undefined;
   /** Whole initial values by map name. */
   globals: ReadonlyMap<string, Buffer>;
   /** Whether to load, by program name. */
@@ -45,7 +47,7 @@ export async function readRequest(input: AsyncIterable<Buffer>): Promise<string>
 /** Parses and checks the JSON of report.ts. Throws BadRequestError. */
 export function parseRequest(text: string): VerifierRequest {
   const request = requireObject('the request', parseJson(text));
-  const known = ['objectBase64', 'globals', 'programs', 'logBytesMax'];
+  const known = ['objectBase64', 'globals', 'btfBase64', 'programs', 'logBytesMax'];
   const unknown = Object.keys(request).filter((key) => !known.includes(key));
   if (unknown.length > 0) throw invalid(`unknown member ${unknown.join(', ')}; there are ${known.join(', ')}`);
   const globals = new Map<string, Buffer>();
@@ -59,7 +61,8 @@ export function parseRequest(text: string): VerifierRequest {
     autoload.set(program, override.autoload);
   }
   const object = requireBase64('objectBase64', request.objectBase64);
-  return { object, globals, autoload, logBytesMax: requireLogBytes(request.logBytesMax ?? logBytesMax) };
+  const btf = request.btfBase64 === undefined ? undefined : requireBase64('btfBase64', request.btfBase64);
+  return { object, globals, btf, autoload, logBytesMax: requireLogBytes(request.logBytesMax ?? logBytesMax) };
 }
 
 function parseJson(text: string): unknown {

@@ -1,4 +1,7 @@
-import { BtfError, readObject } from '@bpfleet/btf';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BtfError, parseBtf, readObject } from '@bpfleet/btf';
 import type { BpfMap, BpfObject, ObjectSpec, OpenOptions, ProgramSpec } from '@bpfleet/node-libbpf';
 import { LibbpfError, openObject, probeFeatures, VerifierError } from '@bpfleet/node-libbpf';
 import { describeKernel, mayLoadPrograms, missingHook, readText } from './kernel.js';
@@ -12,7 +15,34 @@ const logLevelStats = 4;
  * Loads the object on this kernel. When it is refused as a whole, each program is loaded alone, so that every program has a
  * verdict of its own. Throws BadRequestError when the request does not fit its object.
  */
-export function verify(request: VerifierRequest): VerifierReport {
+export function verify({ btf, ...request }: VerifierRequest): VerifierReport {
+  if (btf === undefined) return verifyWith({ ...request, btfPath: undefined });
+  assertBtf(btf);
+  // libbpf takes a path and reads the file again at each load.
+  const folder = mkdtempSync(join(tmpdir(), 'bpfleet-verifier-'));
+  try {
+    const btfPath = join(folder, 'kernel.btf');
+    writeFileSync(btfPath, btf);
+    return verifyWith({ ...request, btfPath });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Asked extends Omit<VerifierRequest, 'btf'> {
+  btfPath: string | undefined;
+}
+
+function assertBtf(btf: Buffer): void {
+  try {
+    parseBtf(btf);
+  } catch (error) {
+    if (!(error instanceof BtfError)) throw error;
+    throw new BadRequestError('BTF_INVALID', error.message);
+  }
+}
+
+function verifyWith(request: Asked): VerifierReport {
   const spec = openAsAsked(request, logLevelStats);
   const programs = spec.programs.map(describeProgram);
   const maps: MapReport[] = spec.maps.map(({ name, type }) => ({ name, type }));
@@ -53,8 +83,10 @@ function withJit(kernel: KernelReport, programs: readonly ProgramReport[]): Kern
 }
 
 /** Opens the object and applies the request's globals and choice of programs. Pins are taken away: nothing is pinned. */
-function openAsAsked(request: VerifierRequest, verifierLogLevel: 0 | 4): ObjectSpec {
-  const spec = openChecked(request.object, { logBytesMax: request.logBytesMax, verifierLogLevel });
+function openAsAsked(request: Asked, verifierLogLevel: 0 | 4): ObjectSpec {
+  const { object, btfPath, logBytesMax } = request;
+  const btf = btfPath === undefined ? {} : { btfCustomPath: btfPath };
+  const spec = openChecked(object, { logBytesMax, verifierLogLevel, ...btf });
   for (const map of spec.maps) if (map.pinPath !== undefined) map.pinPath = undefined;
   for (const [name, value] of request.globals) {
     const map = findNamed('map', spec.maps, name);
@@ -115,7 +147,7 @@ function skip({ autoload: _, ...program }: Described): ProgramReport {
 }
 
 /** The verdict about one program of an object that was refused as a whole. */
-function judgeAlone(request: VerifierRequest, program: Described): ProgramReport {
+function judgeAlone(request: Asked, program: Described): ProgramReport {
   if (!program.autoload) return skip(program);
   const withStats = loadAlone(request, program, logLevelStats);
   if (!(withStats instanceof LibbpfError)) {
@@ -131,7 +163,7 @@ function judgeAlone(request: VerifierRequest, program: Described): ProgramReport
   return report;
 }
 
-function loadAlone(request: VerifierRequest, program: Described, logLevel: 0 | 4): BpfObject | LibbpfError {
+function loadAlone(request: Asked, program: Described, logLevel: 0 | 4): BpfObject | LibbpfError {
   const spec = openAsAsked(request, logLevel);
   for (const other of spec.programs) other.autoload = other.name === program.name;
   return tryLoad(spec);
