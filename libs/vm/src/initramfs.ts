@@ -23,12 +23,13 @@ $b mount -a
 $b mkdir /dev/pts /dev/shm
 read -r _ _ release _ < /proc/version
 $b mv /modules "/lib/modules/$release"
-$b modprobe -a $MODULES || die "a module does not load"
+$MODPROBE
 tries=100
 while [ ! -b /dev/vda ]; do tries=$((tries - 1)); [ $tries -gt 0 ] || die "no disk"; $b sleep 0.1; done
 $b mount -t ext4 /dev/vda /new || die "the disk cannot be mounted"
 $b mount -a -T /etc/fstab.new
-[ -e "/new/boot/config-$release" ] || $b cp /config "/new/boot/config-$release"
+[ -e /new/sys/class/virtio-ports ] || die "no virtio console"
+[ -e "/new/boot/config-$release" ] || [ ! -e /config ] || $b cp /config "/new/boot/config-$release"
 $b mv /guest /new/run/bpfleet-vm
 [ -d /systemd ] && $b mv /systemd /new/run/systemd
 exec $b switch_root /new $INIT
@@ -113,7 +114,7 @@ const PROGRAM: Record<VmInit, string> = {
 /** Everything that belongs to one start of one kernel: small, so that it is made anew each time. */
 export async function initramfs(kernel: KernelFiles, userLand: UserLand, init: VmInit): Promise<Buffer> {
   const modules = kernel.modules.map((file) => ({ name: basename(file, '.ko'), file }));
-  const script = INIT_SCRIPT.replace('$MODULES', modules.map((one) => one.name).join(' ')).replace(
+  const script = INIT_SCRIPT.replace('$MODPROBE', modprobe(modules.map((one) => one.name))).replace(
     '$INIT',
     PROGRAM[init],
   );
@@ -127,13 +128,17 @@ export async function initramfs(kernel: KernelFiles, userLand: UserLand, init: V
     // They are loaded in an order in which each finds what it needs, so none names another.
     text('modules/modules.dep', modules.map(({ name }) => `${name}.ko:\n`).join('')),
     { path: 'lib/modules', folder: true },
-    { path: 'config', data: readFileSync(kernel.config) },
+    ...(kernel.config === undefined ? [] : [{ path: 'config', data: readFileSync(kernel.config) }]),
     executable('guest/start', START_SCRIPT),
     executable('guest/serve', SERVE_SCRIPT),
     text('guest/package.json', '{"type":"module"}'),
     ...(await guestProgram()),
     ...(init === 'systemd' ? SYSTEMD_UNITS : []),
   ]);
+}
+
+function modprobe(names: readonly string[]): string {
+  return names.length === 0 ? '' : `$b modprobe -a ${names.join(' ')} || die "a module does not load"`;
 }
 
 function text(path: string, contents: string): CpioEntry {

@@ -6,11 +6,11 @@ import type { PinnedFile } from './catalogue.js';
 import { runCommand, unpackDeb } from './command.js';
 import { makeOnce } from './make-once.js';
 
-/** What a VM boots with, taken out of a kernel package. */
+/** What a VM boots with, taken out of a kernel package, or a kernel of somebody's own. */
 export interface KernelFiles {
-  readonly release: string;
   readonly image: string;
-  readonly config: string;
+  /** Absent where nobody gave it: a kernel image does not hold it. */
+  readonly config: string | undefined;
   /** Full paths, decompressed, in an order in which each finds what it needs already loaded. */
   readonly modules: readonly string[];
 }
@@ -26,8 +26,12 @@ const WANTED_MODULES = [
 const LAYOUT_VERSION = 1;
 
 interface Manifest {
-  readonly release: string;
   readonly modules: readonly string[];
+}
+
+/** A kernel that was made apart: what the VM needs of devices and file systems is built in, or it does not come up. */
+export function ownKernel(image: string): KernelFiles {
+  return { image, config: undefined, modules: [] };
 }
 
 /** Unpacks the package once for each set of modules; the cache is read-only afterwards. */
@@ -40,7 +44,6 @@ export async function kernelFiles(kernel: PinnedFile): Promise<KernelFiles> {
   await makeOnce(folder, (work) => unpack(kernel.path, work));
   const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
   return {
-    release: manifest.release,
     image: join(folder, 'vmlinuz'),
     config: join(folder, 'config'),
     modules: manifest.modules.map((name) => join(folder, 'modules', name)),
@@ -59,7 +62,7 @@ async function unpack(deb: string, work: string): Promise<void> {
   copyFileSync(join(tree, 'boot', `config-${release}`), join(work, 'config'));
   mkdirSync(join(work, 'modules'));
   const modules = await copyModules(tree, paths, join(work, 'modules'));
-  const manifest: Manifest = { release, modules };
+  const manifest: Manifest = { modules };
   writeFileSync(join(work, 'manifest.json'), JSON.stringify(manifest));
   rmSync(tree, { recursive: true });
 }
