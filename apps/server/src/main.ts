@@ -31,7 +31,7 @@ async function runServer(config: ServerConfig): Promise<void> {
   if (applied.length > 0) new Logger('Server').log(`applied migrations: ${applied.join(', ')}`);
   // Handlers are subscribed while the modules start; only then is the connection made.
   await app.init();
-  app.get<BrokerLink>(MqttLink).start();
+  if (config.roles.some((role) => role !== 'lab')) app.get<BrokerLink>(MqttLink).start();
   if (config.roles.includes('api')) await app.listen(config.httpPort, config.httpHost);
   ready({ roles: config.roles, url: config.roles.includes('api') ? await app.getUrl() : undefined });
 }

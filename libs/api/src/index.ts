@@ -56,6 +56,27 @@ export {
   type PreflightVerdict,
 } from './preflight.js';
 export {
+  addLabFileQuerySchema,
+  addLabKernelRequestSchema,
+  LAB_IMAGE_BYTES_MAX,
+  LAB_KERNELS_MAX,
+  labArchSchema,
+  labFileSchema,
+  labKernelSchema,
+  labNameSchema,
+  labSchema,
+  labSuiteSchema,
+  proveInLabRequestSchema,
+  proveInLabResponseSchema,
+  releaseOnKernelSchema,
+  type AddLabKernelRequest,
+  type Lab,
+  type LabArch,
+  type LabKernel,
+  type LabSuite,
+  type ReleaseOnKernel,
+} from './lab.js';
+export {
   diagnosticSchema,
   explanationSchema,
   findingSchema,

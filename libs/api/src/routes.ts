@@ -19,6 +19,16 @@ import {
   preflightRequestSchema,
   preflightSchema,
 } from './preflight.js';
+import {
+  addLabFileQuerySchema,
+  addLabKernelRequestSchema,
+  labFileSchema,
+  labKernelSchema,
+  labSchema,
+  proveInLabRequestSchema,
+  proveInLabResponseSchema,
+  releaseOnKernelSchema,
+} from './lab.js';
 import { probeSchema, publishRequestSchema, releaseSchema } from './release.js';
 import { createDebugRunRequestSchema, runDetailSchema, runListQuerySchema, runSchema } from './run.js';
 import {
@@ -95,6 +105,24 @@ export const routes = {
   listKernels: route('GET', '/api/kernels', { body: none, query: none, response: items(kernelSchema) }),
   listBtf: route('GET', '/api/btf', { body: none, query: none, response: items(kernelBtfSchema) }),
   addBtf: route('POST', '/api/btf', { body: binary, query: addBtfQuerySchema, response: kernelBtfSchema }),
+  getLab: route('GET', '/api/lab', { body: none, query: none, response: labSchema }),
+  addLabFile: route('POST', '/api/lab/files', { body: binary, query: addLabFileQuerySchema, response: labFileSchema }),
+  addLabKernel: route('POST', '/api/lab/kernels', {
+    body: addLabKernelRequestSchema,
+    query: none,
+    response: labKernelSchema,
+  }),
+  /** By id or name. */
+  removeLabKernel: route('DELETE', '/api/lab/kernels/:id', {
+    body: none,
+    query: none,
+    response: z.object({ id: z.string(), name: z.string() }),
+  }),
+  proveInLab: route('POST', '/api/lab/proofs', {
+    body: proveInLabRequestSchema,
+    query: none,
+    response: proveInLabResponseSchema,
+  }),
   createEnrolmentToken: route('POST', '/api/enrolment-tokens', {
     body: createEnrolmentTokenRequestSchema,
     query: none,
@@ -119,6 +147,11 @@ export const routes = {
     response: items(releaseSchema),
   }),
   getRelease: route('GET', '/api/releases/:id', { body: none, query: none, response: releaseSchema }),
+  getReleaseKernels: route('GET', '/api/releases/:id/kernels', {
+    body: none,
+    query: none,
+    response: items(releaseOnKernelSchema),
+  }),
   publish: route('POST', '/api/releases', { body: publishRequestSchema, query: none, response: releaseSchema }),
 
   preflight: route('POST', '/api/preflight', {

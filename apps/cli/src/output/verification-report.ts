@@ -62,7 +62,8 @@ export function verdictLines(verdict: Verdict, options: { log: boolean }): strin
   ];
 }
 
-function explanationLines(program: Verdict['programs'][number], options: { log: boolean }): string[] {
+/** Why a program was refused, and its log where that was asked for or tells more. */
+export function explanationLines(program: Verdict['programs'][number], options: { log: boolean }): string[] {
   const { explanation, log } = program;
   const lines: string[] = [];
   if (explanation) {

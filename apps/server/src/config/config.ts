@@ -1,8 +1,8 @@
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-export const serverRoles = ['broker', 'api', 'control', 'ingest'] as const;
+export const serverRoles = ['broker', 'api', 'control', 'ingest', 'lab'] as const;
 export type ServerRole = (typeof serverRoles)[number];
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -36,6 +36,15 @@ const environmentSchema = z.object({
   BPFLEET_PACKAGES_DIR: z.string().optional(),
   /** `missing`: a tailored BTF for kernels that show none; `always`: for all, which spares memory while loading. */
   BPFLEET_TAILORED_BTF: z.enum(['missing', 'always']).default('missing'),
+  /** Whose probes are loaded (never attached) into this server's own kernel when they are published. */
+  BPFLEET_PROVE_ON_HOST: z.enum(['all', 'admins', 'nobody']).default('admins'),
+  /** Of the role lab: how many VMs run at once. Each emulates two CPUs. */
+  BPFLEET_LAB_MACHINES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(Math.max(1, Math.floor(availableParallelism() / 2))),
   BPFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
 });
 
@@ -63,6 +72,8 @@ export interface ServerConfig {
   readonly installScript: string;
   readonly retentionDays: number;
   readonly tailoredBtf: 'missing' | 'always';
+  readonly proveOnHost: 'all' | 'admins' | 'nobody';
+  readonly labMachines: number;
 }
 
 /** Nest injects by class; a frozen value of this class is the configuration. */
@@ -86,6 +97,8 @@ export abstract class Config implements ServerConfig {
   abstract readonly installScript: string;
   abstract readonly retentionDays: number;
   abstract readonly tailoredBtf: 'missing' | 'always';
+  abstract readonly proveOnHost: 'all' | 'admins' | 'nobody';
+  abstract readonly labMachines: number;
 }
 
 export class ConfigError extends Error {
@@ -121,6 +134,8 @@ export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: strin
     installScript: join(repositoryDir, 'deploy/agent/install.sh'),
     retentionDays: env.BPFLEET_RETENTION_DAYS,
     tailoredBtf: env.BPFLEET_TAILORED_BTF,
+    proveOnHost: env.BPFLEET_PROVE_ON_HOST,
+    labMachines: env.BPFLEET_LAB_MACHINES,
   });
 }
 

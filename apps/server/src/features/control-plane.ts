@@ -6,6 +6,7 @@ import { DevicesApiModule } from './devices/index.js';
 import { EnrolmentApiModule } from './enrolment/index.js';
 import { KernelsApiModule } from './kernels/index.js';
 import { PreflightApiModule } from './preflight/index.js';
+import { LabApiModule, LabWorkerModule } from './lab/index.js';
 import { ReleasesApiModule } from './releases/index.js';
 import { RunsApiModule } from './runs/index.js';
 
@@ -19,7 +20,11 @@ export const apiModules: readonly Type[] = [
   DebugApiModule,
   KernelsApiModule,
   PreflightApiModule,
+  LabApiModule,
 ];
 
 /** What the role control does. */
 export const controlModules: readonly Type[] = [ControlModule];
+
+/** What the role lab does. */
+export const labModules: readonly Type[] = [LabWorkerModule];

@@ -1,5 +1,6 @@
 export { KernelsApiModule, KernelsControlModule, KernelsModule } from './kernels.module.js';
 export { KernelBtfs } from './btf/kernel-btfs.js';
+export { KernelBuilds } from './btf/kernel-builds.js';
 export { BtfUploads } from './upload/btf-uploads.js';
 export { Addenda } from './tailor/addenda.js';
 export { KernelOffers, type KernelOffer, type OfferWork } from './tailor/kernel-offers.js';

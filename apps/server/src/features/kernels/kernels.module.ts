@@ -16,9 +16,9 @@ import { ResolveWorker } from './verdicts/resolve-worker.js';
 
 /** The types of the fleet's kernels, what they make of releases, and what is made of them for kernels that show none. */
 @Module({
-  imports: [ReleaseCatalogueModule],
-  providers: [KernelBtfs, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
-  exports: [KernelBtfs, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
+  imports: [ReleaseCatalogueModule, DesiredQueueModule],
+  providers: [KernelBtfs, KernelBuilds, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
+  exports: [KernelBtfs, KernelBuilds, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
 })
 export class KernelsModule {}
 
@@ -31,8 +31,7 @@ export class KernelsModule {}
 export class KernelsControlModule {}
 
 @Module({
-  imports: [KernelsModule, DesiredQueueModule],
-  providers: [KernelBuilds],
+  imports: [KernelsModule],
   controllers: [KernelsController],
 })
 export class KernelsApiModule {}

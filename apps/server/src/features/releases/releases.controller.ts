@@ -32,7 +32,7 @@ export class ReleasesController {
   @RequireRole('operator')
   @Route('publish')
   async publish(@CurrentUser() user: User, @RouteBody('publish') body: BodyOf<'publish'>): Promise<Release> {
-    const { release, created } = await this.publisher.publish(user.username, body);
+    const { release, created } = await this.publisher.publish(user, body);
     if (created) {
       const { id, probe, version, digest } = release;
       const details = { probe, version, digest, verdict: release.verdicts[0]?.verdict };

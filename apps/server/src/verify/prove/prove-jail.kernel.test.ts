@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { missingCapabilities } from '@bpfleet/testkit';
 import { JailError } from '../jail/error.js';
 import { describeWithJail } from '../testing/describe-with-jail.js';
-import { ProveError, ProveJail } from './prove-jail.js';
+import { ProveError } from './prove-error.js';
+import { ProveJail } from './prove-jail.js';
 
 describeWithJail('ProveJail', missingCapabilities(['root', 'bpf']), () => {
   let folder: string;

@@ -10,7 +10,8 @@ import { Slots } from '../jail/slots.js';
 import { proveFilter } from './prove-filter.js';
 import { verifierRoot } from './verifier-binds.js';
 import type { VerifierRoot } from './verifier-binds.js';
-import { badRequestSchema, verifierReportSchema } from './verifier-report.js';
+import { ProveError } from './prove-error.js';
+import { parseVerifierAnswer } from './verifier-answer.js';
 import type { VerifierReport } from './verifier-report.js';
 
 export interface ProveJailOptions {
@@ -20,25 +21,6 @@ export interface ProveJailOptions {
   reportBytesMax?: number;
   /** Private writable memory of the verifier's process. */
   memoryBytesMax?: number;
-}
-
-export type ProveFailure = 'request' | 'timeout' | 'output' | 'crash' | 'report';
-
-/**
- * The verifier did not come to a verdict. `request` means that the object or its globals are not what libbpf can open; the
- * other reasons say nothing about the object.
- */
-export class ProveError extends Error {
-  readonly code = 'PROVE_FAILED';
-  constructor(
-    message: string,
-    readonly reason: ProveFailure,
-    /** The end of what the verifier printed. */
-    readonly output: string,
-  ) {
-    super(message);
-    this.name = 'ProveError';
-  }
 }
 
 export type Availability = { ok: true } | { ok: false; reason: string };
@@ -58,7 +40,6 @@ const KERNEL_FACTS = [
   '/sys/devices/uprobe',
   '/sys/devices/system/cpu',
 ];
-const EXIT_BAD_REQUEST = 2;
 const INITIAL_USER_NAMESPACE = /^\s*0\s+0\s+4294967295\s*$/;
 const OUTPUT_CHARS_MAX = 4096;
 
@@ -154,30 +135,8 @@ function parseReport(result: JailResult, limits: JailLimits): VerifierReport {
   if (result.end === 'output') {
     throw new ProveError(`the report is larger than ${limits.outputBytesMax} bytes`, 'output', output);
   }
-  if (result.end !== 'exited' || (result.code !== 0 && result.code !== EXIT_BAD_REQUEST)) {
-    throw new ProveError(`the verifier broke down (${result.signal ?? `exit ${result.code}`})`, 'crash', output);
+  if (result.end !== 'exited') {
+    throw new ProveError(`the verifier broke down (${result.signal ?? result.end})`, 'crash', output);
   }
-  return result.code === 0 ? parseVerdict(result, output) : refuseRequest(result, output);
-}
-
-function parseVerdict(result: JailResult, output: string): VerifierReport {
-  try {
-    return verifierReportSchema.parse(JSON.parse(result.stdout.toString('utf8')));
-  } catch (error) {
-    throw new ProveError(
-      `the verifier's report is not one: ${(error as Error).message.slice(0, 300)}`,
-      'report',
-      output,
-    );
-  }
-}
-
-function refuseRequest(result: JailResult, output: string): never {
-  let message = 'the verifier refused its request without a reason';
-  try {
-    message = badRequestSchema.parse(JSON.parse(result.stdout.toString('utf8'))).error.message;
-  } catch {
-    // The exit code alone has said it.
-  }
-  throw new ProveError(message, 'request', output);
+  return parseVerifierAnswer(result, output);
 }

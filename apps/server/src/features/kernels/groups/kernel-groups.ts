@@ -16,12 +16,18 @@ export class KernelGroups {
 
   /**
    * Puts a device into the group of the kernel that it reports, in the caller's transaction, which holds the device's row.
-   * Above the limit a group that no device is in makes room; where there is none the device stays without.
+   * Above the limit a group that no device and no kernel of the lab is in makes room; where there is none the device stays without.
    */
   async note(client: pg.PoolClient, deviceId: string, facts: Facts): Promise<KernelGroup | undefined> {
+    const group = await this.ensure(client, facts);
+    await client.query('UPDATE "Device" SET "kernelGroupId" = $2 WHERE id = $1', [deviceId, group?.id ?? null]);
+    return group;
+  }
+
+  /** The group of a kernel that no device has to run; locked until the caller's transaction ends. */
+  async ensure(client: pg.PoolClient, facts: Facts): Promise<KernelGroup | undefined> {
     const group = kernelGroupOf(facts);
     const there = (await this.exists(client, group.id)) || (await this.create(client, group));
-    await client.query('UPDATE "Device" SET "kernelGroupId" = $2 WHERE id = $1', [deviceId, there ? group.id : null]);
     return there ? group : undefined;
   }
 
@@ -51,6 +57,7 @@ export class KernelGroups {
     const { rowCount } = await client.query(
       `DELETE FROM "KernelGroup" WHERE id = (
          SELECT g.id FROM "KernelGroup" g WHERE NOT EXISTS (SELECT FROM "Device" d WHERE d."kernelGroupId" = g.id)
+           AND NOT EXISTS (SELECT FROM "LabKernel" l WHERE l."kernelGroupId" = g.id)
          ORDER BY g."firstSeenAt", g.id LIMIT 1 FOR UPDATE SKIP LOCKED)`,
     );
     return rowCount === 1;

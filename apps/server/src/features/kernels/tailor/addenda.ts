@@ -67,6 +67,15 @@ export class Addenda {
     return rowCount === 1 ? this.blobs.get(digest) : undefined;
   }
 
+  /** The tailored BTF that the signed document with this digest is about. */
+  async btfOf(digest: string): Promise<Buffer | undefined> {
+    const { rows } = await this.sql.pool.query<{ btfDigest: string }>(
+      'SELECT "btfDigest" FROM "BtfAddendum" WHERE digest = $1',
+      [digest],
+    );
+    return rows[0] && this.blobs.get(rows[0].btfDigest);
+  }
+
   /** Whether some addendum is about the BTF with this digest: devices may fetch these. */
   async isTailored(digest: string): Promise<boolean> {
     const { rowCount } = await this.sql.pool.query('SELECT FROM "BtfAddendum" WHERE "btfDigest" = $1 LIMIT 1', [

@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { Pump } from '../../desired/queue/index.js';
-import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
+import { LIVE_RELEASES, ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import { ReleaseResolver, type ResolvedKernel } from './release-resolver.js';
 
 const INTERVAL_MS = 15_000;
@@ -13,7 +13,7 @@ interface Due extends ResolvedKernel {
 
 /**
  * Resolves what may be offered next (the newest release of each probe, and what is assigned) against every kernel of the fleet
- * whose types are known, one at a time: whoever asks what a rollout would do finds the answer there.
+ * and of the lab whose types are known, one at a time: whoever asks what a rollout would do finds the answer there.
  */
 @Injectable()
 export class ResolveWorker implements OnApplicationBootstrap, OnModuleDestroy {
@@ -37,13 +37,12 @@ export class ResolveWorker implements OnApplicationBootstrap, OnModuleDestroy {
   async resolveOne(): Promise<boolean> {
     const { rows } = await this.sql.pool.query<Due>(
       `SELECT r.id AS "releaseId", g.id, g."kernelArch", g."btfDigest", s.source
-       FROM (SELECT DISTINCT ON (probe) id FROM "Release" ORDER BY probe, "createdAt" DESC, id) newest
-       FULL JOIN (SELECT DISTINCT "releaseId" FROM "Assignment" WHERE state = 'active') assigned ON assigned."releaseId" = newest.id
-       JOIN "Release" r ON r.id = COALESCE(newest.id, assigned."releaseId")
+       FROM (${LIVE_RELEASES}) r
        CROSS JOIN "KernelGroup" g
        CROSS JOIN LATERAL (SELECT digest AS source FROM "KernelBtf" WHERE digest = g."btfDigest"
          UNION ALL SELECT "btfDigest" FROM "KernelBuild" WHERE g."btfDigest" IS NULL AND "buildId" = g."kernelBuildId") s
-       WHERE EXISTS (SELECT FROM "Device" d WHERE d."kernelGroupId" = g.id AND d.status = 'active')
+       WHERE (EXISTS (SELECT FROM "Device" d WHERE d."kernelGroupId" = g.id AND d.status = 'active')
+           OR EXISTS (SELECT FROM "LabKernel" l WHERE l."kernelGroupId" = g.id))
          AND s.source IS DISTINCT FROM (SELECT v."btfDigest" FROM "KernelVerdict" v
            WHERE v."releaseId" = r.id AND v."kernelGroupId" = g.id AND v.stage = 'resolve' ORDER BY v.id DESC LIMIT 1)
        ORDER BY r.id, g.id LIMIT 1`,

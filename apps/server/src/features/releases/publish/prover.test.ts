@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { verdictSchema } from '@bpfleet/api';
+import { verdictSchema, type User } from '@bpfleet/api';
 import { parseManifest } from '@bpfleet/probe';
+import type { Config } from '../../../config/config.js';
 import { FixedClock } from '../../../platform/clock.js';
 import { JailError, ProveError, type VerifierReport } from '../../../verify/index.js';
 import type { CheckedObject } from './check-objects.js';
@@ -17,9 +18,10 @@ const object = (arch: CheckedObject['arch']): CheckedObject => ({
 });
 
 /** A jail that answers what a test wants: the real one is tested in verify/, and with this class in publish.kernel.test. */
-function proverOver(prove: () => Promise<VerifierReport>): Prover {
-  return new Prover({ proveJail: { prove } } as unknown as VerifyTools, clock);
+function proverOver(prove: () => Promise<VerifierReport>, proveOnHost: Config['proveOnHost'] = 'admins'): Prover {
+  return new Prover({ proveJail: { prove } } as unknown as VerifyTools, clock, { proveOnHost } as Config);
 }
+const admin: User = { id: 'u1', username: 'kari', role: 'admin' };
 const report = (given: Partial<VerifierReport>): VerifierReport => ({
   kernel: { release: '6.12.0', arch: 'aarch64', buildId: 'ab', btf: true, jit: 'on', lsm: null },
   verdict: 'accepted',
@@ -35,25 +37,27 @@ describe('prover', () => {
     const nowhere = proverOver(() =>
       Promise.reject(new JailError('The server lacks CAP_BPF, which proving needs.', 'root')),
     );
-    const verdict = verdictSchema.parse(await nowhere.prove(manifest, [object('any')]));
+    const verdict = verdictSchema.parse(await nowhere.prove(admin, manifest, [object('any')]));
     expect(verdict).toMatchObject({ verdict: 'unproven', kernel: null, reason: expect.stringContaining('CAP_BPF') });
     const slow = proverOver(() => Promise.reject(new ProveError('there was no verdict after 60000 ms', 'timeout', '')));
-    expect((await slow.prove(manifest, [object('any')])).reason).toContain('no verdict');
+    expect((await slow.prove(admin, manifest, [object('any')])).reason).toContain('no verdict');
   });
 
   it('is unproven where the release has nothing for this host', async () => {
     const foreign = hostArch() === 'arm' ? 'arm64' : 'arm';
     const never = proverOver(() => Promise.reject(new Error('it was asked')));
-    const verdict = await never.prove(manifest, [object(foreign)]);
+    const verdict = await never.prove(admin, manifest, [object(foreign)]);
     expect(verdict).toMatchObject({ verdict: 'unproven', reason: expect.stringContaining(`objects for ${foreign}`) });
   });
 
   it('shows a program type that the kernel does not support, without refusing the release', async () => {
     const reason = 'this kernel does not support p (kprobe/x)';
     const programs = [{ ...program, verdict: 'unsupported', errnoName: 'EINVAL', log: 'no kprobes' } as const];
-    const verdict = await proverOver(async () => report({ verdict: 'unable', reason, programs })).prove(manifest, [
-      object('any'),
-    ]);
+    const verdict = await proverOver(async () => report({ verdict: 'unable', reason, programs })).prove(
+      admin,
+      manifest,
+      [object('any')],
+    );
     expect(verdictSchema.parse(verdict)).toMatchObject({
       verdict: 'unproven',
       kernel: { release: '6.12.0', arch: 'arm64' },
@@ -64,7 +68,7 @@ describe('prover', () => {
   it('keeps the end of a long log, and nothing that Postgres would refuse', async () => {
     const log = `${'x'.repeat(100_000)}\u0000the end`;
     const programs = [{ ...program, verdict: 'refused', log } as const];
-    const verdict = await proverOver(async () => report({ verdict: 'refused', programs })).prove(manifest, [
+    const verdict = await proverOver(async () => report({ verdict: 'refused', programs })).prove(admin, manifest, [
       object('any'),
     ]);
     expect(verdict.programs[0]?.log).toHaveLength(64 * 1024);
@@ -73,7 +77,23 @@ describe('prover', () => {
 
   it('says that libbpf cannot open an object', async () => {
     const odd = proverOver(() => Promise.reject(new ProveError('the BTF is damaged', 'request', '')));
-    await expect(odd.prove(manifest, [object('any')])).rejects.toMatchObject({ code: 'OBJECT_INVALID', status: 422 });
+    await expect(odd.prove(admin, manifest, [object('any')])).rejects.toMatchObject({
+      code: 'OBJECT_INVALID',
+      status: 422,
+    });
+  });
+
+  it.each([
+    ['admins', 'operator', 'unproven'],
+    ['admins', 'admin', 'accepted'],
+    ['nobody', 'admin', 'unproven'],
+    ['all', 'operator', 'accepted'],
+  ] as const)('asks for those whom policy trusts: %s, %s', async (policy, role, word) => {
+    let asked = 0;
+    const prover = proverOver(() => Promise.resolve(report({ loadMs: ++asked })), policy);
+    const verdict = verdictSchema.parse(await prover.prove({ ...admin, role }, manifest, [object('any')]));
+    expect([verdict.verdict, asked]).toEqual([word, word === 'accepted' ? 1 : 0]);
+    if (word === 'unproven') expect(verdict.reason).toMatch(/only what their types say/);
   });
 
   it('calls architectures what devices call them', () => {

@@ -1,32 +1,38 @@
 import { Injectable } from '@nestjs/common';
-import type { Verdict } from '@bpfleet/api';
+import type { User, Verdict } from '@bpfleet/api';
 import { globalImages, resolveParams, type ProbeManifest } from '@bpfleet/probe';
+import { Config } from '../../../config/config.js';
 import { Clock } from '../../../platform/clock.js';
-import {
-  explainReport,
-  JailError,
-  ProveError,
-  type ExplainedRefusal,
-  type VerifierReport,
-} from '../../../verify/index.js';
+import { explainReport, JailError, programVerdicts, ProveError, type VerifierReport } from '../../../verify/index.js';
 import type { CheckedObject } from './check-objects.js';
 import { archOfMachine, hostArch } from './host-arch.js';
 import { refusal } from './refusal.js';
 import { VerifyTools } from './verify-tools.js';
 
-const LOG_CHARS_MAX = 64 * 1024;
-const NUL = /\u0000/g;
+const ONLY_RESOLVED =
+  'so until the kernel lab has proven it, what is claimed of kernels is only what their types say (BPFLEET_PROVE_ON_HOST)';
+const UNTRUSTED = {
+  nobody: `this server's own kernel proves nobody's probes, ${ONLY_RESOLVED}`,
+  admins: `this server's own kernel proves only what an admin publishes, ${ONLY_RESOLVED}`,
+} as const;
 
-/** Asks this host's kernel. No answer is no refusal: the release says `unproven` and why. */
+/**
+ * Asks this host's kernel, for authors whom policy trusts with it (DESIGN §4.4): a verifier's bug would be this machine's. No
+ * answer is no refusal: the release says `unproven` and why.
+ */
 @Injectable()
 export class Prover {
   constructor(
     private readonly tools: VerifyTools,
     private readonly clock: Clock,
+    private readonly config: Config,
   ) {}
 
   /** Throws OBJECT_INVALID when libbpf cannot open the object at all. */
-  async prove(manifest: ProbeManifest, objects: readonly CheckedObject[]): Promise<Verdict> {
+  async prove(author: User, manifest: ProbeManifest, objects: readonly CheckedObject[]): Promise<Verdict> {
+    const policy = this.config.proveOnHost;
+    if (policy === 'nobody' || (policy === 'admins' && author.role !== 'admin'))
+      return this.unproven(UNTRUSTED[policy]);
     const host = hostArch();
     const mine = objects.find(({ arch }) => arch === 'any' || arch === host);
     if (!mine) {
@@ -60,30 +66,8 @@ export class Prover {
       verdict: report.verdict === 'unable' ? 'unproven' : report.verdict,
       reason: whole ? `${whole.sentence} ${whole.advice}` : (report.reason ?? null),
       loadMs: report.loadMs,
-      programs: report.programs.map((program) => programVerdict(program, explained)),
+      programs: programVerdicts(report, explained),
       provenAt: this.clock.now().toISOString(),
     };
   }
-}
-
-function programVerdict(
-  program: VerifierReport['programs'][number],
-  explained: readonly ExplainedRefusal[],
-): Verdict['programs'][number] {
-  const why = explained.find((one) => one.program === program.name);
-  return {
-    name: program.name,
-    section: program.section,
-    type: program.type,
-    verdict: program.verdict,
-    instructionCount: program.instructionCount,
-    verifiedInstructions: program.verifiedInstructions ?? null,
-    stackDepthBytes: program.stackDepthBytes ?? null,
-    errnoName: program.errnoName ?? null,
-    explanation: why
-      ? { class: why.class, sentence: why.sentence, advice: why.advice, ...(why.source ? { source: why.source } : {}) }
-      : null,
-    // The end of a log is where the reason stands; Postgres takes no NUL.
-    log: program.log?.replace(NUL, '').slice(-LOG_CHARS_MAX) ?? null,
-  };
 }

@@ -32,7 +32,9 @@ afterAll(async () => {
 });
 
 const publish = (body: { manifest: string; sources?: { name: string; text: string }[]; objects?: unknown[] }) =>
-  bench.get(Publisher).publish('alice', { sources: [], objects: [], ...body } as never);
+  bench
+    .get(Publisher)
+    .publish({ id: 'u1', username: 'alice', role: 'admin' }, { sources: [], objects: [], ...body } as never);
 
 async function refused(body: Parameters<typeof publish>[0]): Promise<{ error: DomainError; details: PublishRefusal }> {
   const error = await publish(body).then(

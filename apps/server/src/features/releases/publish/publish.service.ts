@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { Release, Verdict } from '@bpfleet/api';
+import type { Release, User, Verdict } from '@bpfleet/api';
 import type { ProbeManifest } from '@bpfleet/probe';
 import type { BodyOf } from '../../../http/route.js';
 import { Clock } from '../../../platform/clock.js';
@@ -47,20 +47,20 @@ export class Publisher {
   ) {}
 
   /** Throws MANIFEST_INVALID, PACKAGE_INVALID, COMPILE_FAILED, OBJECT_INVALID, LINT_FAILED, VERIFIER_REFUSED or RELEASE_EXISTS. */
-  async publish(actor: string, body: BodyOf<'publish'>): Promise<Published> {
+  async publish(author: User, body: BodyOf<'publish'>): Promise<Published> {
     const manifest = readManifest(body.manifest);
     const content = contentDigest(body);
     const existing = await this.existing(manifest, content);
     if (existing) return existing;
     const built = await this.builder.build(manifest.name, body);
     const checked = await this.checker.check(manifest, built.objects);
-    const verdict = await this.prover.prove(manifest, checked.objects);
+    const verdict = await this.prover.prove(author, manifest, checked.objects);
     if (verdict.verdict === 'refused') throw verifierRefusal(verdict);
     const { name: probe, version } = manifest;
     const signed = await this.signer.sign({ probe, version, manifest: body.manifest, objects: built.objects });
     const warnings = [...built.warnings, ...checked.warnings];
     const prepared = { manifest, checked, verdict, signed, warnings };
-    return this.store(actor, body.manifest, content, prepared);
+    return this.store(author.username, body.manifest, content, prepared);
   }
 
   /** The release of this probe and version, if its content is the same; RELEASE_EXISTS (409) when it is another. */

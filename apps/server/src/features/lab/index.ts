@@ -1,0 +1,1 @@
+export { LabApiModule, LabWorkerModule } from './lab.module.js';

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import {
+  LAB_IMAGE_BYTES_MAX,
+  LAB_KERNELS_MAX,
+  BTF_BYTES_MAX,
+  type AddLabKernelRequest,
+  type LabArch,
+} from '@bpfleet/api';
+import { digestOf } from '@bpfleet/trust';
+import { BlobStore } from '../../../platform/blobs/blob-store.js';
+import { Clock } from '../../../platform/clock.js';
+import { DomainError, notFound } from '../../../platform/errors.js';
+import { ControlSql } from '../../../platform/sql/control-sql.js';
+import { KernelBtfError, readKernelBtf } from '../../../verify/index.js';
+import { KernelBtfs } from '../../kernels/index.js';
+import { assertKernelImage } from './kernel-image.js';
+import { targetOf, userLandTarget } from './lab-target.js';
+
+type Wanted = Omit<AddLabKernelRequest, 'kernelArgs'> & { readonly kernelArgs: readonly string[] };
+type LabFileKind = 'image' | 'btf';
+
+const UNIQUE_VIOLATION = '23505';
+const IMAGE_KIND = 'lab-image';
+/** An image that no kernel names was uploaded by somebody who then did not go on. */
+const IMAGE_UNUSED_MS = 24 * 3_600_000;
+
+export const LAB_FILE_BYTES_MAX: Readonly<Record<LabFileKind, number>> = {
+  image: LAB_IMAGE_BYTES_MAX,
+  btf: BTF_BYTES_MAX,
+};
+
+/** Which kernels the lab has: people add and remove them, and ask for proofs. */
+@Injectable()
+export class LabKernels {
+  constructor(
+    private readonly sql: ControlSql,
+    private readonly clock: Clock,
+    private readonly blobs: BlobStore,
+    private readonly btfs: KernelBtfs,
+  ) {}
+
+  /** Keeps a file that a kernel is going to be made of. Throws LAB_IMAGE, BTF_INVALID, BTF_ARCH (422). */
+  async addFile(actor: string, kind: LabFileKind, arch: LabArch, bytes: Buffer): Promise<string> {
+    if (kind === 'image') {
+      assertKernelImage(bytes, arch);
+      await this.forgetUnusedImages();
+      return this.blobs.put(IMAGE_KIND, bytes);
+    }
+    const pointerBits = pointerBitsOf(bytes);
+    if (pointerBits !== (arch === 'arm64' ? 64 : 32)) {
+      throw new DomainError(422, 'BTF_ARCH', `the kernel is ${arch}, and this BTF is of a ${pointerBits}-bit kernel`);
+    }
+    const digest = digestOf(bytes);
+    await this.btfs.add({ digest, bytes, pointerBits, source: 'admin', addedBy: actor });
+    return digest;
+  }
+
+  /** Returns its id. Throws LAB_TARGET, LAB_FILE_UNKNOWN (422), LAB_NAME_TAKEN, LAB_FULL (409). */
+  async add(actor: string, wanted: Wanted): Promise<string> {
+    const { suite, image, btf, arch, kernelArgs, jit } = wanted;
+    const userLand = wanted.userLand ?? arch;
+    const target = suite === undefined ? userLandTarget(arch, userLand) : targetOf(suite, arch, userLand);
+    if (image !== undefined) await this.assertImage(image);
+    if (btf !== undefined && !(await this.btfs.has(btf))) throw unknownFile('BTF', btf);
+    const name = wanted.name ?? nameOf(wanted, userLand);
+    const [id, now] = [randomUUID(), this.clock.now()];
+    try {
+      const { rowCount } = await this.sql.pool.query(
+        `INSERT INTO "LabKernel" (id, name, target, "imageDigest", "btfDigest", "kernelArgs", jit, "dueAt", "createdBy", "createdAt")
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8 WHERE (SELECT count(*) FROM "LabKernel") < $10`,
+        [id, name, target, image ?? null, btf ?? null, kernelArgs, jit ?? null, now, actor, LAB_KERNELS_MAX],
+      );
+      if (rowCount === 1) return id;
+    } catch (error) {
+      if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
+      const message = `the lab has a kernel named ${name}: give another name, or remove that one`;
+      throw new DomainError(409, 'LAB_NAME_TAKEN', message);
+    }
+    throw new DomainError(409, 'LAB_FULL', `the lab has ${LAB_KERNELS_MAX} kernels, which is all it takes: remove one`);
+  }
+
+  /** Its VM is stopped by whoever runs it; what it said of releases stays. By name or id. Throws LAB_KERNEL_UNKNOWN (404). */
+  async remove(nameOrId: string): Promise<{ id: string; name: string }> {
+    const { rows } = await this.sql.pool.query<{ id: string; name: string; imageDigest: string | null }>(
+      'DELETE FROM "LabKernel" WHERE id = $1 OR name = $1 RETURNING id, name, "imageDigest"',
+      [nameOrId],
+    );
+    const gone = rows[0];
+    if (!gone) throw notFound('lab kernel', nameOrId);
+    if (gone.imageDigest !== null) await this.forgetImage(gone.imageDigest);
+    return { id: gone.id, name: gone.name };
+  }
+
+  /**
+   * Queues a release anew on every kernel of the lab, or on one; one that was given up is tried again. Returns on how many.
+   * Throws RELEASE_UNKNOWN, LAB_KERNEL_UNKNOWN (404).
+   */
+  async prove(releaseId: string, kernel: string | undefined): Promise<number> {
+    const now = this.clock.now();
+    return this.sql.withTransaction(async (client) => {
+      const release = await client.query('SELECT FROM "Release" WHERE id = $1', [releaseId]);
+      if (release.rowCount !== 1) throw notFound('release', releaseId);
+      const chosen = await client.query<{ id: string }>(
+        `UPDATE "LabKernel" SET "dueAt" = $2,
+           state = CASE WHEN state = 'failed' THEN 'waiting' ELSE state END,
+           failures = CASE WHEN state = 'failed' THEN 0 ELSE failures END
+         WHERE $1::text IS NULL OR id = $1 OR name = $1 RETURNING id`,
+        [kernel ?? null, now],
+      );
+      if (kernel !== undefined && chosen.rowCount === 0) throw notFound('lab kernel', kernel);
+      const { rowCount } = await client.query(
+        `INSERT INTO "LabJob" ("labKernelId", "releaseId", source, "queuedAt")
+         SELECT k.id, $2, COALESCE(g."btfDigest", b."btfDigest"), $3 FROM "LabKernel" k
+         LEFT JOIN "KernelGroup" g ON g.id = k."kernelGroupId" LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
+         WHERE k.id = ANY($1)
+         ON CONFLICT ("labKernelId", "releaseId") DO UPDATE
+           SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $3
+           WHERE "LabJob".state <> 'proving'`,
+        [chosen.rows.map(({ id }) => id), releaseId, now],
+      );
+      return rowCount ?? 0;
+    });
+  }
+
+  private async assertImage(digest: string): Promise<void> {
+    const { rowCount } = await this.sql.pool.query('SELECT FROM "Blob" WHERE digest = $1 AND kind = $2', [
+      digest,
+      IMAGE_KIND,
+    ]);
+    if (rowCount !== 1) throw unknownFile('kernel image', digest);
+  }
+
+  private async forgetImage(digest: string): Promise<void> {
+    await this.sql.pool.query(
+      `DELETE FROM "Blob" WHERE digest = $1 AND kind = $2
+         AND NOT EXISTS (SELECT FROM "LabKernel" k WHERE k."imageDigest" = digest)`,
+      [digest, IMAGE_KIND],
+    );
+  }
+
+  private async forgetUnusedImages(): Promise<void> {
+    await this.sql.pool.query(
+      `DELETE FROM "Blob" WHERE kind = $1 AND "createdAt" < $2
+         AND NOT EXISTS (SELECT FROM "LabKernel" k WHERE k."imageDigest" = digest)`,
+      [IMAGE_KIND, new Date(this.clock.now().getTime() - IMAGE_UNUSED_MS)],
+    );
+  }
+}
+
+function pointerBitsOf(bytes: Buffer): 32 | 64 {
+  try {
+    return readKernelBtf(bytes).pointerBits;
+  } catch (error) {
+    if (!(error instanceof KernelBtfError)) throw error;
+    throw new DomainError(422, 'BTF_INVALID', `this is not the BTF of a kernel: ${error.message}`);
+  }
+}
+
+function unknownFile(what: string, digest: string): DomainError {
+  return new DomainError(422, 'LAB_FILE_UNKNOWN', `there is no ${what} ${digest}: upload it first`);
+}
+
+/** `trixie-arm64`, `bookworm-arm64-armv7-jit0`. */
+function nameOf({ suite, arch, jit, kernelArgs }: Wanted, userLand: LabArch): string {
+  const parts = [
+    suite ?? 'own',
+    arch,
+    ...(userLand === arch ? [] : [userLand]),
+    ...(jit === undefined ? [] : [`jit${jit}`]),
+  ];
+  // Two that differ in their command line alone are told apart by it.
+  const args = kernelArgs.length === 0 ? [] : [digestOf(Buffer.from(kernelArgs.join(' '))).slice(0, 6)];
+  return [...parts, ...args].join('-');
+}

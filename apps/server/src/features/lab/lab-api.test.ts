@@ -1,0 +1,222 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { LAB_KERNELS_MAX, type ApiClient } from '@bpfleet/api';
+import { digestOf } from '@bpfleet/trust';
+import { startApp, type TestApp } from '../../../test/start-app.js';
+import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { foreignBtf } from '../kernels/testing/kernel-btf.js';
+import { SessionModule } from '../session/index.js';
+import { LabApiModule } from './index.js';
+
+let server: TestApp;
+let api: ApiClient;
+let prisma: PrismaService;
+
+beforeAll(async () => {
+  server = await startApp([SessionModule, LabApiModule]);
+  api = await server.admin();
+  prisma = server.app.get(PrismaService);
+});
+afterAll(() => server?.stop());
+
+/** An arm64 Image, as far as its header tells. */
+function arm64Image(): Buffer {
+  const image = Buffer.alloc(4_096);
+  image.write('ARMd', 56, 'latin1');
+  return image;
+}
+
+const trixie = { suite: 'trixie', arch: 'arm64' } as const;
+
+describe('the kernels of the lab', () => {
+  it('are added by suite, with the name of what they are, and listed before anybody has booted them', async () => {
+    const added = await api.call('addLabKernel', {
+      body: { ...trixie, kernelArgs: ['lsm=lockdown,yama,bpf'], jit: 1 },
+    });
+    expect(added).toMatchObject({
+      name: expect.stringMatching(/^trixie-arm64-jit1-[0-9a-f]{6}$/),
+      suite: 'trixie',
+      image: null,
+      userLand: 'arm64',
+      jit: 1,
+      kernelArgs: ['lsm=lockdown,yama,bpf'],
+      state: 'waiting',
+      group: null,
+      jobs: { waiting: 0, proving: 0, done: 0, failed: 0 },
+      proving: null,
+      createdBy: 'admin',
+    });
+    const compat = await api.call('addLabKernel', { body: { suite: 'bookworm', arch: 'arm64', userLand: 'armv7' } });
+    expect(compat).toMatchObject({ name: 'bookworm-arm64-armv7', arch: 'arm64', userLand: 'armv7' });
+    const { items, hosts } = await api.call('getLab', {});
+    expect(items.map(({ id }) => id).sort()).toEqual([added.id, compat.id].sort());
+    expect(hosts).toEqual([]);
+    const audit = await prisma.auditEntry.findFirst({ where: { action: 'lab.add' } });
+    expect(audit).toMatchObject({ actor: 'admin', subject: added.name });
+  });
+
+  it('tell what they are, how far they have come, and who boots them', async () => {
+    const { id } = await api.call('addLabKernel', { body: { ...trixie, name: 'told' } });
+    const now = new Date();
+    await prisma.kernelGroup.create({
+      data: {
+        id: 'g'.repeat(64),
+        kernelRelease: '6.12.1',
+        kernelArch: 'arm64',
+        userBits: 64,
+        lsm: ['bpf'],
+        pageBytes: 4096,
+      },
+    });
+    const device = { id: 'dlab00000001', name: 'edge', labels: {}, kernelGroupId: 'g'.repeat(64) };
+    await prisma.device.create({ data: device });
+    await prisma.labKernel.update({
+      where: { id },
+      data: { state: 'ready', kernelGroupId: 'g'.repeat(64), seenAt: now },
+    });
+    const release = await addRelease('told_probe');
+    await prisma.labJob.create({ data: { labKernelId: id, releaseId: release, state: 'proving', queuedAt: now } });
+    await prisma.labHost.createMany({
+      data: [
+        { holder: 'here', machines: 2, seenAt: now },
+        { holder: 'long-gone', machines: 2, seenAt: new Date(now.getTime() - 600_000) },
+      ],
+    });
+    const { items, hosts } = await api.call('getLab', {});
+    expect(items.find(({ name }) => name === 'told')).toMatchObject({
+      state: 'ready',
+      group: { kernelRelease: '6.12.1', lsm: ['bpf'], btf: false },
+      devices: 1,
+      jobs: { waiting: 0, proving: 1, done: 0, failed: 0 },
+      proving: 'told_probe@1.0.0',
+      seenAt: now.toISOString(),
+    });
+    expect(hosts).toMatchObject([{ name: 'here', machines: 2, reason: null }]);
+    const { items: groups } = await api.call('getReleaseKernels', { path: { id: release } });
+    expect(groups).toMatchObject([
+      { lab: ['told'], devices: 1, resolved: null, proven: null, job: { state: 'proving', error: null } },
+    ]);
+  });
+
+  it('say of a release what each stage found out, also in rows of another version', async () => {
+    const id = await addRelease('judged');
+    const row = { releaseId: id, kernelGroupId: 'g'.repeat(64), btfDigest: null };
+    const reasons = [{ kind: 'callback_needs_jit', sentence: 'It needs a JIT.', program: 'p' }];
+    await prisma.kernelVerdict.create({
+      data: { ...row, stage: 'resolve', verdict: 'accepted', reasons: [], facts: {} },
+    });
+    await prisma.kernelVerdict.create({
+      data: { ...row, stage: 'prove', verdict: 'refused', reasons, facts: { loadMs: 3 } },
+    });
+    const { items } = await api.call('getReleaseKernels', { path: { id } });
+    expect(items).toMatchObject([
+      {
+        resolved: { verdict: 'accepted' },
+        proven: { verdict: 'refused', reasons, loadMs: 3, instructions: null, programs: [] },
+        job: null,
+      },
+    ]);
+    await expect(api.call('getReleaseKernels', { path: { id: 'none' } })).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('are removed by name, once, and queued for again by name', async () => {
+    const release = await addRelease('again');
+    await api.call('addLabKernel', { body: { ...trixie, name: 'gone' } });
+    await prisma.labKernel.updateMany({
+      where: { name: 'gone' },
+      data: { state: 'failed', failures: 3, reason: 'why' },
+    });
+    const body = { releaseId: release, kernel: 'gone' };
+    expect(await api.call('proveInLab', { body })).toEqual({ queued: 1 });
+    expect(await prisma.labKernel.findUnique({ where: { name: 'gone' } })).toMatchObject({
+      state: 'waiting',
+      failures: 0,
+    });
+    expect(await api.call('removeLabKernel', { path: { id: 'gone' } })).toMatchObject({ name: 'gone' });
+    await expect(api.call('removeLabKernel', { path: { id: 'gone' } })).rejects.toMatchObject({
+      status: 404,
+      code: 'LAB_KERNEL_UNKNOWN',
+    });
+    await expect(api.call('proveInLab', { body })).rejects.toMatchObject({ code: 'LAB_KERNEL_UNKNOWN' });
+  });
+
+  it('are for administrators to choose, and for operators to ask', async () => {
+    await expect(server.anonymous.call('getLab', {})).rejects.toMatchObject({ status: 401 });
+    await prisma.apiToken.updateMany({ data: { role: 'viewer' } });
+    try {
+      await expect(api.call('addLabKernel', { body: trixie })).rejects.toMatchObject({ code: 'ROLE_TOO_LOW' });
+      await expect(api.call('proveInLab', { body: { releaseId: 'x' } })).rejects.toMatchObject({
+        code: 'ROLE_TOO_LOW',
+      });
+      expect((await api.call('getLab', {})).items.length).toBeGreaterThan(0);
+    } finally {
+      await prisma.apiToken.updateMany({ data: { role: 'admin' } });
+    }
+  });
+
+  it.each([
+    ['a suite without that architecture', 422, 'LAB_TARGET', { suite: 'trixie', arch: 'armv7' }],
+    ['64-bit programs on a 32-bit kernel', 422, 'LAB_TARGET', { suite: 'bookworm', arch: 'armv7', userLand: 'arm64' }],
+    ['neither suite nor image', 400, 'REQUEST_INVALID', { arch: 'arm64' }],
+    ['an image that was not uploaded', 422, 'LAB_FILE_UNKNOWN', { image: 'a'.repeat(64), name: 'x', arch: 'arm64' }],
+    ['a BTF that was not uploaded', 422, 'LAB_FILE_UNKNOWN', { ...trixie, btf: 'a'.repeat(64) }],
+    ['a name that is taken', 409, 'LAB_NAME_TAKEN', { ...trixie, name: 'told' }],
+    ['an image without a name', 400, 'REQUEST_INVALID', { image: 'a'.repeat(64), arch: 'arm64' }],
+    ['a kernel argument that is two', 400, 'REQUEST_INVALID', { ...trixie, kernelArgs: ['a b'] }],
+  ])('are refused with a sentence: %s', async (_, status, code, body) => {
+    await expect(api.call('addLabKernel', { body: body as typeof trixie })).rejects.toMatchObject({ status, code });
+  });
+});
+
+describe('a kernel of one’s own', () => {
+  it('is uploaded, named, and forgotten with the last that boots it', async () => {
+    const image = arm64Image();
+    const file = await api.call('addLabFile', { query: { kind: 'image', arch: 'arm64' }, body: image });
+    expect(file).toEqual({ digest: digestOf(image), bytes: image.length });
+    const btf = await api.call('addLabFile', { query: { kind: 'btf', arch: 'arm64' }, body: foreignBtf('arm64-6.1') });
+    const body = { name: 'board', arch: 'arm64', image: file.digest, btf: btf.digest } as const;
+    expect(await api.call('addLabKernel', { body })).toMatchObject({ name: 'board', suite: null, image: file.digest });
+    await api.call('addLabKernel', { body: { ...body, name: 'board-jit0', jit: 0 } });
+    const kept = () => prisma.blob.count({ where: { kind: 'lab-image' } });
+    await api.call('removeLabKernel', { path: { id: 'board' } });
+    expect(await kept()).toBe(1);
+    await api.call('removeLabKernel', { path: { id: 'board-jit0' } });
+    expect(await kept()).toBe(0);
+  });
+
+  it.each([
+    ['an ELF', 'arm64', 'LAB_IMAGE', Buffer.concat([Buffer.from('\u007fELF'), Buffer.alloc(100)]), /vmlinux goes to/],
+    ['of another architecture', 'armv7', 'LAB_IMAGE', arm64Image(), /arm64 kernel.*zImage/],
+    ['nothing', 'arm64', 'LAB_IMAGE', Buffer.alloc(0), /Image/],
+  ] as const)('is refused when it is %s', async (_, arch, code, body, why) => {
+    const wrong = api.call('addLabFile', { query: { kind: 'image', arch }, body });
+    await expect(wrong).rejects.toMatchObject({ status: 422, code, message: expect.stringMatching(why) });
+  });
+
+  it('takes no types of another machine', async () => {
+    const wrong = api.call('addLabFile', { query: { kind: 'btf', arch: 'armv7' }, body: foreignBtf('arm64-6.1') });
+    await expect(wrong).rejects.toMatchObject({ status: 422, code: 'BTF_ARCH' });
+    const none = api.call('addLabFile', { query: { kind: 'btf', arch: 'arm64' }, body: Buffer.from('no') });
+    await expect(none).rejects.toMatchObject({ status: 422, code: 'BTF_INVALID' });
+  });
+});
+
+describe('the lab', () => {
+  it('is bounded', async () => {
+    const { length } = (await api.call('getLab', {})).items;
+    for (let at = length; at < LAB_KERNELS_MAX; at++) {
+      await api.call('addLabKernel', { body: { ...trixie, name: `filler-${at}` } });
+    }
+    const more = api.call('addLabKernel', { body: { ...trixie, name: 'one-too-many' } });
+    await expect(more).rejects.toMatchObject({ status: 409, code: 'LAB_FULL' });
+  });
+});
+
+async function addRelease(probe: string): Promise<string> {
+  const { id } = await prisma.release.create({
+    data: {
+      ...{ probe, version: '1.0.0', summary: 'for a test', digest: digestOf(Buffer.from(probe)), manifest: '' },
+      ...{ objects: [], keyids: [], mapBytes: 0, warnings: [], events: [], contentDigest: '', createdBy: 'test' },
+    },
+  });
+  return id;
+}

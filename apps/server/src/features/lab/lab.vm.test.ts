@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeWithVm, recordVmFact } from '@bpfleet/testkit';
+import type { RunningVm } from '@bpfleet/vm';
+import type { ReleaseOnKernel } from '@bpfleet/api';
+import type { Config } from '../../config/config.js';
+import { repositoryDir } from '../control/testing/bench.js';
+import { compileCore } from '../kernels/testing/core-object.js';
+import { foreignBtf } from '../kernels/testing/kernel-btf.js';
+import { QemuMachines } from './machine/qemu-machines.js';
+import { ReleaseKernels } from './release-kernels.js';
+import { LabBench } from './testing/lab-bench.js';
+import { BAD, CALLS_BACK, GOOD } from './testing/lab-objects.js';
+import { machineContract } from './testing/machine-contract.js';
+
+const LAB_TIMEOUT_MS = 900_000;
+const config = { verifierMain: join(repositoryDir, 'apps/verifier/dist/main.js') } as Config;
+
+await describeWithVm('arm64-6.12', 'a machine of the lab', () => {
+  const order = { target: 'arm64-6.12', image: undefined, kernelArgs: [], jit: null };
+  const object = compileCore(GOOD);
+  const objects = { good: object, refused: compileCore(BAD), broken: Buffer.from('no object'), fatal: object };
+  const crash = (machine: unknown) => {
+    const { vm } = machine as { vm: RunningVm };
+    vm.exec(['sh', '-c', 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger']).catch(() => undefined);
+  };
+  machineContract(() => ({ machines: new QemuMachines(config), order, objects, crash }));
+
+  it(
+    'says which drivers a kernel of somebody’s own lacks',
+    async () => {
+      // Debian's kernels have theirs as modules, which a bare image comes without.
+      const image = readFileSync(debianImage());
+      const started = new QemuMachines(config).start({ ...order, image }, 120_000, new AbortController().signal);
+      await expect(started).rejects.toMatchObject({
+        failure: 'boot',
+        message: expect.stringMatching(/^the kernel did not come up: it found no disk.*CONFIG_VIRTIO_MMIO/),
+        console: expect.arrayContaining([expect.stringMatching(/no disk/)]),
+      });
+    },
+    LAB_TIMEOUT_MS,
+  );
+});
+
+/** Of the kernel packages that VMs were booted from before. */
+function debianImage(): string {
+  const kernels = join(repositoryDir, '.cache/kernels');
+  for (const digest of readdirSync(kernels)) {
+    for (const unpacked of readdirSync(join(kernels, digest)).filter((name) => name.startsWith('unpacked-'))) {
+      const file = join(kernels, digest, unpacked, 'vmlinuz');
+      if (
+        existsSync(file) &&
+        readFileSync(join(kernels, digest, unpacked, 'config'), 'utf8').includes('CONFIG_ARM64=y')
+      )
+        return file;
+    }
+  }
+  throw new Error('no arm64 kernel was unpacked');
+}
+
+let lab: LabBench<QemuMachines>;
+let releases: { good: string; callsBack: string; bad: string };
+
+beforeAll(async () => {
+  lab = await LabBench.start(new QemuMachines(config));
+  const [good, callsBack, bad] = [await lab.publish(GOOD), await lab.publish(CALLS_BACK), await lab.publish(BAD)];
+  releases = { good: good.id, callsBack: callsBack.id, bad: bad.id };
+});
+afterAll(() => lab?.stop());
+
+async function on(kernel: string, releaseId: string): Promise<ReleaseOnKernel['proven']> {
+  const groups = await lab.bench.get(ReleaseKernels).of(releaseId);
+  return groups.find(({ lab: names }) => names.includes(kernel))?.proven ?? null;
+}
+
+const labKernel = (name: string) =>
+  lab.bench.prisma.labKernel.findUniqueOrThrow({ where: { name }, include: { kernelGroup: true } });
+
+await describeWithVm('arm64-6.12', 'proves', () => {
+  it(
+    'what is published, with the command line and the types of that kernel',
+    async () => {
+      const kernelArgs = ['lsm=lockdown,yama,bpf'];
+      await lab.kernels.add('kari', { name: 'new', suite: 'trixie', arch: 'arm64', kernelArgs, jit: 1 });
+      expect(await lab.settle(3)).toBe(1);
+      const { kernelGroup, ...kernel } = await labKernel('new');
+      expect([kernel.state, kernel.reason]).toEqual(['ready', null]);
+      expect(kernelGroup).toMatchObject({ kernelArch: 'arm64', userBits: 64, jit: 'on', pageBytes: 4096 });
+      expect(kernelGroup?.lsm).toEqual(expect.arrayContaining(['bpf', 'yama']));
+      expect(
+        await lab.bench.prisma.kernelBtf.findUnique({ where: { digest: kernelGroup?.btfDigest ?? '' } }),
+      ).toMatchObject({ source: 'admin', pointerBits: 64 });
+      const good = await on('new', releases.good);
+      expect(good).toMatchObject({ verdict: 'accepted', programs: [{ name: 'p', verdict: 'accepted' }] });
+      expect(good?.instructions).toBeGreaterThan(5);
+      expect(good?.jitedBytes).toBeGreaterThan(0);
+      expect(await on('new', releases.callsBack)).toMatchObject({ verdict: 'accepted' });
+      expect(await on('new', releases.bad)).toMatchObject({
+        verdict: 'refused',
+        reasons: [{ kind: 'context_access', program: 'p' }],
+        programs: [{ log: expect.stringMatching(/invalid bpf_context access/) }],
+      });
+      recordVmFact('arm64-6.12', 'lab', `3 releases, boot ${((kernel.bootMs ?? 0) / 1000).toFixed(1)} s`);
+    },
+    LAB_TIMEOUT_MS,
+  );
+});
+
+await describeWithVm('armv7-6.1', 'proves', () => {
+  it(
+    'for 32 bit without types and without a JIT: by a tailored BTF, and refuses what calls back',
+    async () => {
+      const btf = await lab.kernels.addFile('kari', 'btf', 'armv7', foreignBtf('armhf-6.1'));
+      await lab.kernels.add('kari', { name: 'old', suite: 'bookworm', arch: 'armv7', btf, kernelArgs: [], jit: 0 });
+      expect(await lab.settle(3)).toBe(1);
+      const { kernelGroup, ...kernel } = await labKernel('old');
+      expect([kernel.state, kernel.reason]).toEqual(['ready', null]);
+      expect(kernelGroup).toMatchObject({ kernelArch: 'arm', userBits: 32, jit: 'off', btfDigest: null });
+      expect(await on('old', releases.good)).toMatchObject({ verdict: 'accepted', jitedBytes: 0 });
+      expect(await lab.bench.prisma.btfAddendum.count({ where: { releaseId: releases.good } })).toBe(1);
+      expect(await on('old', releases.callsBack)).toMatchObject({
+        verdict: 'refused',
+        reasons: [{ kind: 'callback_needs_jit', program: 'p' }],
+        programs: [{ log: expect.stringMatching(/callbacks are not allowed in non-JITed programs/) }],
+      });
+      expect(await on('old', releases.bad)).toMatchObject({ verdict: 'refused' });
+      recordVmFact('armv7-6.1', 'lab', `3 releases, boot ${((kernel.bootMs ?? 0) / 1000).toFixed(1)} s`);
+    },
+    LAB_TIMEOUT_MS,
+  );
+});

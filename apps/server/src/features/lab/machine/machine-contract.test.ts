@@ -1,0 +1,67 @@
+import { describe, expect, it } from '@jest/globals';
+import { FakeMachines } from '../testing/fake-machines.js';
+import { machineContract } from '../testing/machine-contract.js';
+import { MachineError } from './lab-machines.js';
+import { machineErrorOf } from './vm-failures.js';
+
+const never = new AbortController().signal;
+
+describe('machines of a test', () => {
+  const machines = new FakeMachines();
+  const [good, refused, broken, fatal] = ['good', 'refused', 'broken', 'fatal'].map((name) => Buffer.from(name)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  machines.answer(refused, 'refuse');
+  machines.answer(broken, 'object');
+  machines.answer(fatal, 'crash');
+  const order = { target: 'arm64-6.12', image: undefined, kernelArgs: [], jit: null };
+  machineContract(() => ({ machines, order, objects: { good, refused, broken, fatal }, crash: () => undefined }));
+});
+
+describe('a failure of a VM', () => {
+  const vmError = (code: string, message: string, console: string[] = []) =>
+    Object.assign(new Error(message), { name: 'VmError', code, console });
+
+  it('is the kernel’s, the order’s or nobody’s, by when it happens', () => {
+    const at = (step: 'boot' | 'prove', code: string) =>
+      machineErrorOf(vmError(code, 'it failed'), step, { ownImage: false, signal: never }).failure;
+    expect([at('boot', 'VM_MISSING'), at('boot', 'VM_PANIC'), at('boot', 'VM_BOOT')]).toEqual([
+      'order',
+      'boot',
+      'boot',
+    ]);
+    expect([at('prove', 'VM_PANIC'), at('prove', 'VM_RESET')]).toEqual(['crash', 'crash']);
+    expect([at('prove', 'VM_TIMEOUT'), at('prove', 'VM_EXITED')]).toEqual(['timeout', 'lost']);
+    const bug = machineErrorOf(new TypeError('a bug'), 'prove', { ownImage: false, signal: never });
+    expect(bug).toMatchObject({ failure: 'lost', message: 'a bug' });
+    const same = new MachineError('order', 'as it was');
+    expect(machineErrorOf(same, 'boot', { ownImage: false, signal: never })).toBe(same);
+    const stopped = { ownImage: false, signal: AbortSignal.abort() };
+    expect(machineErrorOf(vmError('VM_EXITED', 'x'), 'boot', stopped).failure).toBe('stopped');
+  });
+
+  it('says no path of this host, and keeps the console', () => {
+    const error = vmError('VM_BOOT', 'arm64-6.12 did not come up (console: /srv/x.log)\nlast lines …', ['[0.1] hello']);
+    const told = machineErrorOf(error, 'boot', { ownImage: false, signal: never });
+    expect(told).toMatchObject({ message: 'arm64-6.12 did not come up', console: ['[0.1] hello'] });
+  });
+
+  it.each([
+    ['no disk', 'bpfleet-vm: no disk', /CONFIG_VIRTIO_BLK/],
+    ['no channel', 'bpfleet-vm: no virtio console', /CONFIG_VIRTIO_CONSOLE/],
+    ['no file system', 'bpfleet-vm: the disk cannot be mounted', /CONFIG_EXT4_FS/],
+    [
+      'no initramfs',
+      'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)',
+      /BLK_DEV_INITRD/,
+    ],
+    ['nothing', '', /PL011/],
+    ['something else', '[    1.0] hello', /virtio-mmio.*last words/],
+  ])('of a kernel of one’s own says what it lacks: %s', (_, line, why) => {
+    const error = vmError('VM_EXITED', 'the VM has ended', line === '' ? [] : [line]);
+    expect(machineErrorOf(error, 'boot', { ownImage: true, signal: never }).message).toMatch(why);
+  });
+});

@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Injectable } from '@nestjs/common';
+import { which } from '@bpfleet/embedded';
+import type { RunningVm, VmTarget } from '@bpfleet/vm';
+import { Config } from '../../../config/config.js';
+import { LabMachines, MachineError, type LabMachine, type MachineOrder } from './lab-machines.js';
+import { measure } from './measured-kernel.js';
+import { QemuMachine } from './qemu-machine.js';
+import { installVerifier } from './verifier-install.js';
+import { machineErrorOf } from './vm-failures.js';
+
+const EMULATORS = ['qemu-system-aarch64', 'qemu-system-arm'];
+const MEMORY_MIB = 1024;
+const JIT_SYSCTL = '/proc/sys/net/core/bpf_jit_enable';
+
+/** VMs of libs/vm under QEMU, with the verifier put in. */
+@Injectable()
+export class QemuMachines extends LabMachines {
+  constructor(private readonly config: Config) {
+    super();
+  }
+
+  async missing(): Promise<string | undefined> {
+    const lacking = EMULATORS.filter((name) => which(name) === undefined);
+    return lacking.length === 0 ? undefined : `this host has no ${lacking.join(' and no ')} (package qemu-system-arm)`;
+  }
+
+  async start(order: MachineOrder, timeoutMs: number, signal: AbortSignal): Promise<LabMachine> {
+    const folder = await mkdtemp(join(tmpdir(), 'bpfleet-lab-'));
+    let vm: RunningVm | undefined;
+    try {
+      vm = await this.boot(order, folder, timeoutMs, signal);
+      await setJit(vm, order.jit);
+      const measured = await measure(vm);
+      await installVerifier(vm, this.config.verifierMain, measured.kernel.userBits);
+      return new QemuMachine(vm, measured);
+    } catch (error) {
+      await vm?.stop();
+      throw machineErrorOf(error, 'boot', { ownImage: order.image !== undefined, signal });
+    } finally {
+      // QEMU has read the image by then.
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  private async boot(order: MachineOrder, folder: string, timeoutMs: number, signal: AbortSignal): Promise<RunningVm> {
+    // Only the role lab needs it: what it brings with it is as large as the rest of the server.
+    const { startVm, VM_TARGETS } = await import('@bpfleet/vm');
+    const target = VM_TARGETS.find((name): name is VmTarget => name === order.target);
+    if (target === undefined) throw new MachineError('order', `this server knows no VM ${order.target}`);
+    const image = join(folder, 'image');
+    if (order.image) await writeFile(image, order.image);
+    return startVm({
+      target,
+      ...(order.image ? { image } : {}),
+      memoryMib: MEMORY_MIB,
+      kernelArgs: order.kernelArgs,
+      bootTimeoutMs: timeoutMs,
+      signal,
+    });
+  }
+}
+
+/** A kernel that is built to compile always (CONFIG_BPF_JIT_ALWAYS_ON) takes no 0, and one without a JIT nothing else. */
+async function setJit(vm: RunningVm, jit: number | null): Promise<void> {
+  if (jit === null) return;
+  const { code } = await vm.exec(['sh', '-c', `echo ${jit} > ${JIT_SYSCTL}`]);
+  const now = (await vm.exec(['cat', JIT_SYSCTL])).stdout.toString('latin1').trim();
+  if (code === 0 && now === String(jit)) return;
+  throw new MachineError(
+    'order',
+    `this kernel does not let net.core.bpf_jit_enable be ${jit}; it stays ${now || 'unset'}`,
+  );
+}
