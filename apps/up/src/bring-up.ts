@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { freePort, isPortFree } from '@bpfleet/embedded';
+import { freePort, isPortFree, which } from '@bpfleet/embedded';
 import { ManagedProcess } from './managed-process.js';
 import type { ProcessEvents, ProcessSpec } from './managed-process.js';
 import { enrolThisMachine, publishBuiltInProbes } from './onboarding.js';
@@ -66,6 +66,11 @@ async function startAgent(to: BringUp, place: Place, session: Session): Promise<
   }
 }
 
+/** A check is about the chain from a probe to its telemetry, in which the lab has no part. */
+function hasLab({ check }: UpOptions): boolean {
+  return !check && which('qemu-system-aarch64') !== undefined && which('qemu-system-arm') !== undefined;
+}
+
 const NO_SESSION =
   'The admin password was changed, so this start could neither enrol this machine nor publish probes; do both in the web app.';
 
@@ -80,11 +85,11 @@ export async function bringUp(to: BringUp): Promise<Fleet> {
   const place: Place = { repositoryDir: to.repositoryDir, data, ports };
   const url = publicUrl(ports);
   const databaseUrl = await startPostgres(to, ports.postgres);
-  const { broker, server, ingest } = serverProcesses(place, databaseUrl);
+  const { broker, server, ingest, lab } = serverProcesses(place, databaseUrl);
   await startProcess(to, broker);
   await startProcess(to, server);
-  // Nothing waits for ingest: what an agent sends before it listens stays in the agent's spool until it is acknowledged.
-  const ingesting = startProcess(to, ingest);
+  // Nothing waits for ingest, nor for the lab: what an agent sends before it listens stays in the agent's spool until it is acknowledged.
+  const ingesting = Promise.all([ingest, ...(hasLab(options) ? [lab] : [])].map((spec) => startProcess(to, spec)));
   // Awaited at the end; until then a failure must not count as unhandled.
   ingesting.catch(() => undefined);
   const session = await openSession(url, data);

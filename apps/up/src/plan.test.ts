@@ -27,11 +27,11 @@ describe('choosePorts', () => {
 });
 
 describe('serverProcesses', () => {
-  it('runs broker and ingest apart from the API, all against the same Postgres and broker', () => {
-    const { broker, server, ingest } = serverProcesses(place, 'postgres://x');
-    const roles = [broker, server, ingest].map(({ env }) => env['BPFLEET_ROLES']);
-    expect(roles).toEqual(['broker', 'api,control', 'ingest']);
-    for (const { env } of [broker, server, ingest]) {
+  it('runs broker, ingest and lab apart from the API, all against the same Postgres and broker', () => {
+    const { broker, server, ingest, lab } = serverProcesses(place, 'postgres://x');
+    const roles = [broker, server, ingest, lab].map(({ env }) => env['BPFLEET_ROLES']);
+    expect(roles).toEqual(['broker', 'api,control', 'ingest', 'lab']);
+    for (const { env } of [broker, server, ingest, lab]) {
       expect(env).toMatchObject({
         BPFLEET_DATABASE_URL: 'postgres://x',
         BPFLEET_MQTT_URL: 'mqtts://127.0.0.1:2',

@@ -86,15 +86,23 @@ function serverEnvironment(place: Place, databaseUrl: string, roles: string): No
   };
 }
 
-/** Broker and ingest are processes of their own, so that neither the API nor a burst of telemetry holds up the others. */
+/**
+ * Broker, ingest and lab are processes of their own, so that neither the API nor a burst of telemetry nor a VM holds up the
+ * others.
+ */
 export function serverProcesses(
   place: Place,
   databaseUrl: string,
-): Record<'broker' | 'server' | 'ingest', ProcessSpec> {
+): Record<'broker' | 'server' | 'ingest' | 'lab', ProcessSpec> {
   const main = join(place.repositoryDir, 'apps/server/dist/main.js');
   const role = (name: string, roles: string): ProcessSpec =>
     nodeProcess(place, name, [main], serverEnvironment(place, databaseUrl, roles), 20_000);
-  return { broker: role('broker', 'broker'), server: role('server', 'api,control'), ingest: role('ingest', 'ingest') };
+  return {
+    broker: role('broker', 'broker'),
+    server: role('server', 'api,control'),
+    ingest: role('ingest', 'ingest'),
+    lab: role('lab', 'lab'),
+  };
 }
 
 export function agentProcess(place: Place): ProcessSpec {

@@ -15,6 +15,8 @@ export interface QemuOptions {
   readonly initramfs: Buffer;
   readonly kernelArgs: readonly string[];
   readonly disk: { readonly path: string; readonly writable: boolean };
+  /** Whether the guest reaches the host and what is beyond it. */
+  readonly isolated: boolean;
   readonly forward: readonly { readonly hostPort: number; readonly guestPort: number }[];
   readonly clock: string;
 }
@@ -51,6 +53,7 @@ export function qemuProgram(architecture: Architecture): string {
  */
 export function qemuArguments(options: QemuOptions): string[] {
   const forwards = options.forward.map((one) => `,hostfwd=tcp:127.0.0.1:${one.hostPort}-:${one.guestPort}`).join('');
+  const network = `user,id=net${options.isolated ? ',restrict=on' : ''}${forwards}`;
   const overlay = options.disk.writable ? '' : ',snapshot=on';
   return [
     ...[
@@ -71,7 +74,7 @@ export function qemuArguments(options: QemuOptions): string[] {
     ...['-device', 'virtserialport,chardev=control,name=bpfleet.control'],
     ...['-drive', `file=${options.disk.path},format=raw,if=none,id=disk,discard=unmap${overlay}`],
     ...['-device', 'virtio-blk-device,drive=disk', '-device', 'virtio-rng-device'],
-    ...['-netdev', `user,id=net${forwards}`, '-device', 'virtio-net-device,netdev=net'],
+    ...['-netdev', network, '-device', 'virtio-net-device,netdev=net'],
     ...['-kernel', options.kernelImage, '-initrd', `/dev/fd/${INITRAMFS_FD}`],
     ...['-append', ['console=ttyAMA0', 'quiet', 'panic=-1', ...options.kernelArgs].join(' ')],
   ];

@@ -32,6 +32,8 @@ export interface VmOptions {
   readonly init?: VmInit;
   /** Ports of the guest to reach from the host; `RunningVm.port` tells where. The guest reaches the host's loopback as 10.0.2.2. */
   readonly forward?: readonly number[];
+  /** The guest reaches nothing but what it is sent, for what nobody vouches for; `forward` still works. Default: it does. */
+  readonly isolated?: boolean;
   /** The device's clock at its start; default: now. A device without a battery-backed clock starts in 1970. */
   readonly clock?: Date;
   /** Default 120 s: an idle machine takes a tenth of it, a busy one may not. */
@@ -100,6 +102,7 @@ async function launch(
       memoryMib: options.memoryMib ?? 1024,
       cpus: options.cpus ?? 2,
       kernelArgs: options.kernelArgs ?? [],
+      isolated: options.isolated ?? false,
       clock: (options.clock ?? new Date()).toISOString().slice(0, 19),
       forward,
     },

@@ -48,6 +48,19 @@ export const kernelsQuery = queryOptions({
   refetchInterval: liveRefetchMs,
 });
 
+export const labQuery = queryOptions({
+  queryKey: ['lab'],
+  queryFn: () => api.call('getLab', {}),
+  refetchInterval: liveRefetchMs,
+});
+
+export const releaseKernelsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['release', id, 'kernels'],
+    queryFn: async () => (await api.call('getReleaseKernels', { path: { id } })).items,
+    refetchInterval: liveRefetchMs,
+  });
+
 export const runsQuery = (query: CallArguments<'listRuns'>['query']) =>
   queryOptions({
     queryKey: ['runs', query ?? {}],

@@ -290,6 +290,16 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       expect(await kernelRow()).toMatchObject({ state: 'failed', failures: 1 });
     });
 
+    it('what nobody foresaw is given up after a few times: an object that is gone, types that nobody can read', async () => {
+      const release = await lab.publish();
+      await lab.bench.prisma.blob.delete({ where: { digest: digestOf(release.object) } });
+      machines.btf = Buffer.from('no BTF');
+      await lab.addKernel('board');
+      expect(await lab.settle()).toBe(FAILURES_MAX);
+      expect(await kernelRow()).toMatchObject({ state: 'ready', failures: 0 });
+      expect(await jobs()).toMatchObject([{ state: 'failed', error: expect.stringMatching(/not in the store/) }]);
+    });
+
     it('a server that stops: its VM is gone, and what it was proving waits as if it had not been tried', async () => {
       const release = await lab.publish();
       await lab.addKernel('board');

@@ -7,6 +7,7 @@ import { releaseQuery, releasesQuery } from '../../api/queries.js';
 import { EmptyState, ErrorPanel, Waiting } from '../../ui/feedback.js';
 import { formatBytes, formatTime, printable } from '../../ui/format.js';
 import { CopyIcon, Fact, FactGrid, Fold, PageTitle, Panel } from '../../ui/pieces.js';
+import { KernelVerdicts } from './kernel-verdicts.js';
 import { VerdictReport } from './verdict-report.js';
 
 export function ReleasePage() {
@@ -69,6 +70,7 @@ function ReleaseView({ release }: { release: Release }) {
           release.verdicts.map((verdict, index) => <VerdictReport key={index} verdict={verdict} />)
         )}
       </Panel>
+      <KernelVerdicts release={release.id} />
       {release.warnings.length > 0 && (
         <Panel title={`${release.warnings.length} ${release.warnings.length === 1 ? 'warning' : 'warnings'}`}>
           <Stack gap={6} p={12}>

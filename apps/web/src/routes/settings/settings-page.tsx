@@ -17,6 +17,7 @@ import { Labels } from '../devices/devices-page.js';
 import { ChangePassword } from './change-password.js';
 import { KernelUpgradePanel } from './kernel-upgrade-panel.js';
 import { KernelsPanel } from './kernels-panel.js';
+import { LabPanel } from './lab-panel.js';
 
 export function SettingsPage() {
   const me = useQuery(meQuery);
@@ -28,6 +29,7 @@ export function SettingsPage() {
         <EnrolmentTokens />
         <KernelsPanel />
         <KernelUpgradePanel />
+        <LabPanel />
         <ChangePassword />
       </Stack>
     </>

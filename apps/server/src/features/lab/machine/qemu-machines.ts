@@ -58,6 +58,8 @@ export class QemuMachines extends LabMachines {
       memoryMib: MEMORY_MIB,
       kernelArgs: order.kernelArgs,
       bootTimeoutMs: timeoutMs,
+      // What it loads is not trusted: a kernel that is taken over must find no database and no server.
+      isolated: true,
       signal,
     });
   }

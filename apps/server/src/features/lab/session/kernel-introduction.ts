@@ -3,7 +3,7 @@ import { digestOf } from '@bpfleet/trust';
 import type { Facts } from '@bpfleet/wire';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { DomainError } from '../../../platform/errors.js';
-import { readKernelBtf } from '../../../verify/index.js';
+import { KernelBtfError, readKernelBtf } from '../../../verify/index.js';
 import { KernelBtfs, KernelBuilds } from '../../kernels/index.js';
 import type { LabMachine } from '../machine/lab-machines.js';
 import type { ClaimedKernel } from '../queue/lab-queue.js';
@@ -27,7 +27,7 @@ export class KernelIntroduction {
     const facts = factsOf(kernel, machine);
     const bytes = machine.btf ?? (await this.given(kernel));
     if (bytes === undefined) return facts;
-    if (machine.btf !== undefined) await this.keep(kernel, machine.btf);
+    if (machine.btf !== undefined && !(await this.keep(kernel, machine.btf))) return facts;
     const { kernelBuildId: buildId, kernelRelease: release, kernelArch: arch } = facts;
     if (buildId === null || buildId === '') return facts;
     try {
@@ -40,9 +40,22 @@ export class KernelIntroduction {
     return facts;
   }
 
-  private async keep(kernel: ClaimedKernel, bytes: Buffer): Promise<void> {
-    const { pointerBits } = readKernelBtf(bytes);
-    await this.btfs.add({ digest: digestOf(bytes), bytes, pointerBits, source: 'admin', addedBy: kernel.createdBy });
+  /** False when this server cannot read it: the kernel proves by it all the same. */
+  private async keep(kernel: ClaimedKernel, bytes: Buffer): Promise<boolean> {
+    try {
+      const { pointerBits } = readKernelBtf(bytes);
+      return await this.btfs.add({
+        digest: digestOf(bytes),
+        bytes,
+        pointerBits,
+        source: 'admin',
+        addedBy: kernel.createdBy,
+      });
+    } catch (error) {
+      if (!(error instanceof KernelBtfError)) throw error;
+      this.log.warn(`the BTF that ${kernel.name} shows is not kept: ${error.message}`);
+      return false;
+    }
   }
 
   private async given(kernel: ClaimedKernel): Promise<Buffer | undefined> {

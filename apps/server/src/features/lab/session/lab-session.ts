@@ -6,7 +6,7 @@ import { KernelVerdicts } from '../../kernels/index.js';
 import type { KernelGroup } from '../../kernels/groups/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import { LabMachines, MachineError, type LabMachine, type MachineOrder } from '../machine/lab-machines.js';
-import { LabQueue, LEASE_MS, type ClaimedKernel, type LabJob } from '../queue/lab-queue.js';
+import { LabQueue, LEASE_MS, type BootFailure, type ClaimedKernel, type LabJob } from '../queue/lab-queue.js';
 import { KernelIntroduction } from './kernel-introduction.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { ProofOrders } from './proof-order.js';
@@ -70,9 +70,8 @@ export class LabSession {
       await this.queue.fill();
       await this.proveWaiting({ kernel, holder, machine, facts, group, signal, touched: [] });
     } catch (error) {
-      const failure = bootFailureOf(error);
-      if (!failure) throw error;
-      if (failure === 'stopped') return;
+      if (error instanceof MachineError && error.failure === 'stopped') return;
+      const failure = bootFailureOf(error as Error);
       this.log.warn(`${kernel.name}: ${failure.reason}`);
       await this.queue.bootFailed(kernel, holder, failure);
     } finally {
@@ -108,8 +107,9 @@ export class LabSession {
       return await this.record(boot, job, verdictOfReport(report, prepared.order.object));
     } catch (error) {
       if (error instanceof MachineError) return this.notProven(boot, job, error);
+      this.log.warn(`${boot.kernel.name}: ${(error as Error).message}`);
       await this.queue.again(job, boot.kernel.id, boot.holder, (error as Error).message);
-      throw error;
+      return false;
     }
   }
 
@@ -153,12 +153,10 @@ export class LabSession {
   }
 }
 
-/** Undefined for what is no fault of the kernel's or its order's, such as a database that is away. */
-function bootFailureOf(
-  error: unknown,
-): { reason: string; console: readonly string[]; final: boolean } | 'stopped' | undefined {
-  if (error instanceof DomainError) return { reason: error.message, console: [], final: true };
-  if (!(error instanceof MachineError)) return undefined;
-  if (error.failure === 'stopped') return 'stopped';
-  return { reason: error.message, console: error.console, final: error.failure === 'order' };
+/** What nobody foresaw is tried again as well, and not without end. */
+function bootFailureOf(error: Error): BootFailure {
+  if (error instanceof MachineError) {
+    return { reason: error.message, console: error.console, final: error.failure === 'order' };
+  }
+  return { reason: error.message, console: [], final: error instanceof DomainError };
 }
