@@ -136,6 +136,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       await lab.bench.get(KernelBuilds).add('kari', build);
       expect(await lab.settle()).toBe(1);
       const addendum = await lab.bench.prisma.btfAddendum.findFirstOrThrow({ where: { releaseId: id } });
+      expect((await verdictsOf(id))[0]?.btfDigest).toBe(digestOf(build.bytes));
       expect(machines.proofs[1]).toMatchObject({ object: digestOf(object), btf: addendum.btfDigest });
     });
 

@@ -29,6 +29,8 @@ export interface ClaimedKernel {
 export interface LabJob {
   readonly id: string;
   readonly releaseId: string;
+  /** The types that it is loaded by, of the kernel or of its build; null where nobody has given any. */
+  readonly source: string | null;
   readonly alone: boolean;
   readonly attempts: number;
 }
@@ -168,7 +170,7 @@ export class LabQueue {
          SELECT j.id FROM "LabJob" j JOIN "LabKernel" k ON k.id = j."labKernelId"
          WHERE k.id = $1 AND k.holder = $2 AND j.state = 'waiting' AND NOT (j.alone AND $3)
          ORDER BY j.alone, j."queuedAt", j.id LIMIT 1)
-       RETURNING id, "releaseId", alone, attempts`,
+       RETURNING id, "releaseId", source, alone, attempts`,
       [kernelId, holder, given.shared, this.clock.now()],
     );
     return rows[0];

@@ -123,7 +123,7 @@ export class LabSession {
       verdict,
       reasons,
       facts: { ...facts, lab: kernel.name },
-      btfDigest: group.btfDigest,
+      btfDigest: job.source,
     });
     await this.queue.done(job, kernel.id, holder);
     return true;
