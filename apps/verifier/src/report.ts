@@ -92,7 +92,8 @@ export interface MapReport {
 export interface BadRequestReport {
   error: {
     /** REQUEST_TOO_LARGE, REQUEST_INVALID (JSON or its shape), OBJECT_INVALID, BTF_INVALID, UNKNOWN_NAME, GLOBALS_INVALID. */
-    code: 'REQUEST_TOO_LARGE' | 'REQUEST_INVALID' | 'OBJECT_INVALID' | 'BTF_INVALID' | 'UNKNOWN_NAME' | 'GLOBALS_INVALID';
+    code:
+      'REQUEST_TOO_LARGE' | 'REQUEST_INVALID' | 'OBJECT_INVALID' | 'BTF_INVALID' | 'UNKNOWN_NAME' | 'GLOBALS_INVALID';
     message: string;
   };
 }
