@@ -7,7 +7,6 @@ import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { LabWorkerModule } from './index.js';
 import { LabWorker } from './lab-worker.js';
-import { LeaseKeeper } from './session/lease-keeper.js';
 import type { LabSession } from './session/lab-session.js';
 import { FakeMachines } from './testing/fake-machines.js';
 
@@ -65,27 +64,5 @@ describe('a server with the role lab', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false]);
     await worker.onModuleDestroy();
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true]);
-  });
-});
-
-describe('the keeper of a lease', () => {
-  it('renews, tries again when the database is away, and says when the lease is lost', async () => {
-    jest.useFakeTimers();
-    try {
-      const answers: (boolean | Error)[] = [true, new Error('away'), true, false];
-      const keeper = new LeaseKeeper(async () => {
-        const answer = answers.shift();
-        if (answer instanceof Error) throw answer;
-        return answer ?? true;
-      }, 1_000);
-      await jest.advanceTimersByTimeAsync(3_000);
-      expect(keeper.lost.aborted).toBe(false);
-      await jest.advanceTimersByTimeAsync(1_000);
-      expect([keeper.lost.aborted, answers]).toEqual([true, []]);
-      keeper.stop();
-      expect(jest.getTimerCount()).toBe(0);
-    } finally {
-      jest.useRealTimers();
-    }
   });
 });
