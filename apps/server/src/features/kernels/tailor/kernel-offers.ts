@@ -13,7 +13,7 @@ import { Addenda } from './addenda.js';
  * By whose types a device is to load a release. `basis` changes when a refusal may not hold any more.
  * - `own`: as it is: the kernel's own types do, or nothing is known that could help;
  * - `tailored`: with this addendum; `spare` when the kernel's own types would do as well;
- * - `refused`: it is known that this kernel cannot load it: it is not offered;
+ * - `refused`: it is known that this kernel cannot load it, or would load it and read garbage: it is not offered;
  * - `pending`: to be found out, see `prepare`.
  */
 export type KernelOffer =
@@ -33,6 +33,8 @@ export interface OfferWork {
   readonly source: string;
   /** It resolves, and only the addendum is missing. */
   readonly resolved: boolean;
+  /** Whether an addendum is made of what resolves. */
+  readonly tailors: boolean;
 }
 
 interface Known {
@@ -47,7 +49,10 @@ interface Known {
 const BASIS_CHARS = 16;
 const MESSAGE_CHARS_MAX = 1_000;
 
-/** Decides for devices whose kernels show no BTF (and, where so configured, to spare memory for the others too). */
+/**
+ * Decides by whose types devices load: of those whose kernels show none, and where so configured of the others too, to spare
+ * memory. It keeps from all of them what would load and read garbage.
+ */
 @Injectable()
 export class KernelOffers {
   constructor(
@@ -65,14 +70,20 @@ export class KernelOffers {
     const understands = facts.understands?.includes('addendum') === true;
     const spare = group.btfDigest !== null;
     const object = objectFor(release, group.kernelArch);
-    if (!noted || !object || (spare && (!understands || this.config.tailoredBtf !== 'always'))) return own;
+    const tailors = !spare || (understands && this.config.tailoredBtf === 'always');
+    if (!noted || !object) return own;
     const known = await this.known(client, group, release, object.digest);
     if (!known) return spare ? own : { ...own, basis: `${kernel} missing` };
     const { source, verdict, addendum } = known;
-    const work = { release, group, source };
+    const work = { release, group, source, tailors };
     if (verdict === null || known.resolvedWith !== source)
       return { kind: 'pending', work: { ...work, resolved: false } };
-    if (verdict === 'refused') return spare ? own : refused(`${kernel} refused ${source.slice(0, BASIS_CHARS)}`, known);
+    if (verdict === 'refused') {
+      // What a kernel with types of its own would refuse is its own to say; what it would load and misread is not (DESIGN §4.3).
+      const unsaid = !spare || readsGarbage(known);
+      return unsaid ? refused(`${kernel} refused ${source.slice(0, BASIS_CHARS)}`, known) : own;
+    }
+    if (!tailors) return own;
     // Without a number of relocations it could not even be read: the device is to say what it thinks.
     const useless = known.relocations === null || known.relocations === 0;
     if (useless || !understands || group.kernelBuildId === null) return own;
@@ -81,10 +92,11 @@ export class KernelOffers {
   }
 
   /** Resolves, and makes the addendum. What it finds out is on record when it returns. */
-  async prepare({ release, group, source, resolved }: OfferWork): Promise<void> {
+  async prepare({ release, group, source, resolved, tailors }: OfferWork): Promise<void> {
     if (!resolved) {
       const { verdict, facts } = await this.resolver.resolve(release, group, source);
-      if (verdict === 'refused' || typeof facts['relocations'] !== 'number' || facts['relocations'] === 0) return;
+      if (!tailors || verdict === 'refused' || typeof facts['relocations'] !== 'number' || facts['relocations'] === 0)
+        return;
     }
     const object = objectFor(release, group.kernelArch);
     if (!object || group.kernelBuildId === null) return;
@@ -118,6 +130,10 @@ export class KernelOffers {
     );
     return rows[0];
   }
+}
+
+function readsGarbage({ reasons }: Known): boolean {
+  return (reasons ?? []).some(({ kind }) => kind === 'read_size');
 }
 
 function refused(basis: string, { reasons }: Known): KernelOffer {

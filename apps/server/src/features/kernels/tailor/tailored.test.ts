@@ -234,6 +234,46 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
   });
 });
 
+describeWithKernel('a device whose kernel shows its BTF', ['clang'], () => {
+  // A pid has 4 bytes everywhere; a program that takes it for 8 loads on every kernel.
+  const READS_TOO_MUCH = `struct task_struct___wide { long pid; } __attribute__((preserve_access_index));
+    SEC("raw_tp/x") int p(struct task_struct___wide *t) { long n; probe_read(&n, sizeof(n), &t->pid); return n; }`;
+
+  it('is not offered what it would load and misread, and is asked about what it may refuse itself', async () => {
+    const database = await createTestDatabase();
+    const bench = await Bench.start({ databaseUrl: database.url, modules: [ControlModule, AssignmentsApiModule] });
+    try {
+      bench.link.connect();
+      const arm64 = foreignBtf('arm64-6.1');
+      const device = await addDevice(bench);
+      await birth(bench, device, 1, {
+        facts: { ...benchFacts, btfDigest: digestOf(arm64), understands: ['addendum'] },
+      });
+      const given = { bytes: arm64, pointerBits: 64, source: 'device', addedBy: device } as const;
+      await bench.get(KernelBtfs).add({ digest: digestOf(arm64), ...given });
+      for (const [probe, source] of Object.entries({
+        fits: READS_PID,
+        misread: READS_TOO_MUCH,
+        gone: READS_OLD_STATE,
+      })) {
+        const release = await addRelease(bench, { probe, object: compileCore(source) });
+        await assign(bench, release.id, 'all');
+      }
+      await settle(bench);
+      const entries = (await sync(bench, device)).desired?.entries ?? [];
+      expect(entries.map(({ probe, addendum }) => [probe, addendum])).toEqual([
+        ['fits', undefined],
+        ['gone', undefined],
+      ]);
+      const refused = await bench.prisma.run.findFirst({ where: { state: 'REJECTED' } });
+      expect(refused?.error).toMatchObject({ code: 'KERNEL_TYPES', message: expect.stringMatching(/pid.*garbage/) });
+    } finally {
+      await bench.stop();
+      await database.drop();
+    }
+  });
+});
+
 describeWithKernel('a fleet that is to spare memory', ['clang'], () => {
   it('gets tailored BTF for what is new, and leaves alone what runs', async () => {
     const database = await createTestDatabase();

@@ -6,10 +6,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { publishRefusalSchema, releaseSchema, type PublishRefusal } from '@bpfleet/api';
 import { acceptRelease, digestOf } from '@bpfleet/trust';
 import { createTestDatabase, describeWithKernel, type TestDatabase } from '@bpfleet/testkit';
+import type { Facts } from '@bpfleet/wire';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import type { DomainError } from '../../../platform/errors.js';
+import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { ControlModule } from '../../control/index.js';
-import { Bench, repositoryDir } from '../../control/testing/bench.js';
+import { addDevice, Bench, benchFacts, repositoryDir } from '../../control/testing/bench.js';
+import { KernelBuilds } from '../../kernels/btf/kernel-builds.js';
+import { KernelGroups } from '../../kernels/groups/index.js';
+import { KernelsApiModule } from '../../kernels/index.js';
+import { foreignBtf } from '../../kernels/testing/kernel-btf.js';
 import { ReleasesApiModule } from '../index.js';
 import { Releases } from '../releases.service.js';
 import { Publisher } from './publish.service.js';
@@ -23,7 +29,11 @@ let dataDir: string;
 beforeAll(async () => {
   database = await createTestDatabase();
   dataDir = mkdtempSync(join(tmpdir(), 'bpfleet-publish-'));
-  bench = await Bench.start({ databaseUrl: database.url, modules: [ReleasesApiModule, ControlModule], dataDir });
+  bench = await Bench.start({
+    databaseUrl: database.url,
+    modules: [ReleasesApiModule, ControlModule, KernelsApiModule],
+    dataDir,
+  });
 }, 120_000);
 afterAll(async () => {
   await bench?.stop();
@@ -142,6 +152,49 @@ describeWithKernel('publish on this kernel', ['root', 'bpf', 'btf', 'clang'], ()
     });
     expect(error.code).toBe('LINT_FAILED');
     expect(details.findings?.map(({ rule }) => rule)).toContain('map_memory');
+  });
+
+  it('warns of reads that give garbage on a kernel of the fleet, by its name, and says nothing of kernels that are fine', async () => {
+    const facts: Facts = {
+      ...benchFacts,
+      kernelArch: 'arm',
+      userBits: 32,
+      kernelRelease: '6.1.0-50-armmp',
+      btfDigest: null,
+    };
+    const device = await addDevice(bench, { facts });
+    await bench.get(ControlSql).withTransaction((client) => bench.get(KernelGroups).note(client, device, facts));
+    const build = {
+      bytes: foreignBtf('armhf-6.1'),
+      buildId: facts.kernelBuildId ?? '',
+      arch: 'arm',
+      replace: false,
+    } as const;
+    await bench.get(KernelBuilds).add('alice', build);
+    const warned = async (name: string, how: string) => {
+      const body = `\tstruct task_struct *t = (void *)bpf_get_current_task();\n${good.replace('e->pid = 1', `e->pid = ${how}`)}`;
+      const text = program(body).replace(
+        '#include "bpfleet.bpf.h"',
+        '#include <bpf/bpf_core_read.h>\n#include "bpfleet.bpf.h"',
+      );
+      const { release } = await publish({
+        manifest: manifest(name, withEvent),
+        sources: [{ name: `${name}.bpf.c`, text }],
+      });
+      return release.warnings.filter(
+        ({ rule, message }) => rule === 'read_size' && message.includes('6.1.0-50-armmp (arm)'),
+      );
+    };
+    expect(await warned('reads_long', 'BPF_CORE_READ(t, nvcsw)')).toEqual([
+      {
+        severity: 'warning',
+        rule: 'read_size',
+        message: expect.stringMatching(
+          /reads_long\.bpf\.c:\d+, reads 8 bytes of task_struct\.nvcsw, which has 4 .* not offered/,
+        ),
+      },
+    ]);
+    expect(await warned('reads_pid', 'BPF_CORE_READ(t, pid)')).toEqual([]);
   });
 
   it('takes a ready object as it is', async () => {

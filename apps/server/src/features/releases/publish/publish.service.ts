@@ -13,6 +13,7 @@ import { Releases } from '../releases.service.js';
 import { ObjectBuilder, type Finding } from './build-objects.js';
 import { ObjectChecker, readManifest, type Checked } from './check-objects.js';
 import { contentDigest } from './content-digest.js';
+import { FleetReads } from './fleet-reads.js';
 import { Prover } from './prover.js';
 import { verifierRefusal } from './refusal.js';
 import { ReleaseSigner, type SignedRelease } from './sign-release.js';
@@ -40,6 +41,7 @@ export class Publisher {
     private readonly live: LiveBus,
     private readonly builder: ObjectBuilder,
     private readonly checker: ObjectChecker,
+    private readonly fleetReads: FleetReads,
     private readonly prover: Prover,
     private readonly signer: ReleaseSigner,
     private readonly eventTables: EventTables,
@@ -58,7 +60,7 @@ export class Publisher {
     if (verdict.verdict === 'refused') throw verifierRefusal(verdict);
     const { name: probe, version } = manifest;
     const signed = await this.signer.sign({ probe, version, manifest: body.manifest, objects: built.objects });
-    const warnings = [...built.warnings, ...checked.warnings];
+    const warnings = [...built.warnings, ...checked.warnings, ...(await this.fleetReads.warnings(checked.objects))];
     const prepared = { manifest, checked, verdict, signed, warnings };
     return this.store(author.username, body.manifest, content, prepared);
   }
