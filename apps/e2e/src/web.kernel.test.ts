@@ -74,12 +74,32 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
         .first()
         .fill('arch=x86_64 or arch=arm64');
       await expectPage(page.getByTestId('preflight-devices')).toHaveAttribute('data-count', '1');
+      // The server has proven it on this very kernel when it was published.
+      await expectPage(page.getByTestId('preflight-verdict').first()).toHaveAttribute('data-verdict', 'takes');
       await page.getByTestId('assign-review').click();
       await page.getByTestId('assign-confirm').click();
       await stack.attached('count_syscalls', device);
       await page.goto(`${stack.url}/devices/${device}?tab=metrics`);
       const chart = page.locator('[data-testid=metric][data-metric=syscalls_total] canvas').first();
       await chart.waitFor();
+    },
+    LONG_MS,
+  );
+
+  it(
+    'says what would break if the device moved to a kernel of the fleet: nothing, on its own',
+    async () => {
+      await page.goto(`${stack.url}/settings`);
+      await page.getByTestId('upgrade-to').first().click();
+      await expectPage(page.getByTestId('upgrade-summary')).toHaveAttribute('data-runs', '1');
+      await expectPage(page.getByTestId('upgrade-row').getByTestId('preflight-verdict')).toHaveAttribute(
+        'data-verdict',
+        'takes',
+      );
+      await page.getByTestId('upgrade-series').fill('99.1');
+      await page.getByTestId('upgrade-series').press('Enter');
+      await page.getByText('none known').waitFor();
+      await page.waitForURL(/to=%2299\.1%22/);
     },
     LONG_MS,
   );

@@ -26,14 +26,14 @@ export function PreflightPanel({ preflight, updating }: { preflight: Preflight; 
               </Text>
             )}
           </Group>
-          <Table.ScrollContainer minWidth={640}>
+          <Table.ScrollContainer minWidth={720}>
             <Table verticalSpacing={4}>
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th>Kernel</Table.Th>
                   <Table.Th ta="right">Devices</Table.Th>
                   <Table.Th>Verdict</Table.Th>
-                  <Table.Th>Proven by</Table.Th>
+                  <Table.Th style={{ whiteSpace: 'nowrap' }}>Proven by</Table.Th>
                   <Table.Th>Why</Table.Th>
                 </Table.Tr>
               </Table.Thead>

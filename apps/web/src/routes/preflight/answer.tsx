@@ -12,7 +12,8 @@ const verdicts: Record<PreflightVerdict, { color: string; text: string }> = {
 export function VerdictChip({ verdict }: { verdict: PreflightVerdict }) {
   const { color, text } = verdicts[verdict];
   return (
-    <Badge color={color} data-testid="preflight-verdict" data-verdict={verdict}>
+    // In a narrow table it would be cut rather than the sentences beside it wrapped.
+    <Badge color={color} miw="max-content" data-testid="preflight-verdict" data-verdict={verdict}>
       {text}
     </Badge>
   );

@@ -92,7 +92,7 @@ function Report({ upgrade }: { upgrade: KernelUpgrade }) {
           : `${runs} ${runs === 1 ? 'run' : 'runs'} on ${devices} ${devices === 1 ? 'device' : 'devices'}: ${takes} would go on, ${refuses} would break, ${unknown} unknown${pending > 0 ? ` (${pending} being looked at)` : ''}.`}
       </Text>
       {rows.length > 0 && (
-        <Table.ScrollContainer minWidth={640}>
+        <Table.ScrollContainer minWidth={720}>
           <Table verticalSpacing={4}>
             <Table.Thead>
               <Table.Tr>
@@ -100,7 +100,7 @@ function Report({ upgrade }: { upgrade: KernelUpgrade }) {
                 <Table.Th>On</Table.Th>
                 <Table.Th ta="right">Devices</Table.Th>
                 <Table.Th>Verdict</Table.Th>
-                <Table.Th>Proven by</Table.Th>
+                <Table.Th style={{ whiteSpace: 'nowrap' }}>Proven by</Table.Th>
                 <Table.Th>Why</Table.Th>
               </Table.Tr>
             </Table.Thead>
