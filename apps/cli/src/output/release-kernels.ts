@@ -1,4 +1,5 @@
 import type { ReleaseOnKernel } from '@bpfleet/api';
+import { archText } from './kernel-text.js';
 import { bytesText, countText } from './numbers.js';
 import { tableLines } from './printer.js';
 import { safeText } from './terminal-text.js';
@@ -11,7 +12,7 @@ export function releaseKernelLines(kernels: readonly ReleaseOnKernel[], options:
     value === null || value === undefined ? '-' : text(value);
   const lines = tableLines(kernels, [
     { title: 'KERNEL', cell: ({ group }) => group.kernelRelease },
-    { title: 'ARCH', cell: archText },
+    { title: 'ARCH', cell: ({ group }) => archText(group) },
     { title: 'JIT', cell: ({ group }) => group.jit ?? '-' },
     { title: 'DEVICES', right: true, cell: ({ devices }) => String(devices) },
     { title: 'BY ITS TYPES', cell: ({ resolved }) => resolved?.verdict ?? '-' },
@@ -26,10 +27,6 @@ export function releaseKernelLines(kernels: readonly ReleaseOnKernel[], options:
     ...lines.map((line) => `  ${line}`),
     ...kernels.flatMap((one) => whyLines(one, options)),
   ];
-}
-
-function archText({ group: { kernelArch, userBits } }: ReleaseOnKernel): string {
-  return kernelArch !== 'arm' && userBits === 32 ? `${kernelArch}/32` : kernelArch;
 }
 
 function provenText({ proven, job, lab }: ReleaseOnKernel): string {

@@ -175,14 +175,27 @@ describeWithKernel('pre-flight', ['clang'], () => {
 
   it('refuses what the lab’s kernel of that group refused, with the reason', async () => {
     const release = await publish(READS_PID);
-    const reasons = [{ kind: 'verifier', sentence: 'It reads past the end of a packet.' }];
+    const reasons = [{ kind: 'verifier', program: 'p', sentence: 'It reads past the end of a packet.' }];
     await fleet.device(middle);
     await fleet.prove(release, middle, { verdict: 'refused', reasons });
     expect(await ask(release)).toMatchObject({
       groups: [
-        { verdict: 'refuses', reasons: [{ sentence: 'This kernel refused it: It reads past the end of a packet.' }] },
+        {
+          verdict: 'refuses',
+          reasons: [{ sentence: 'This kernel refused it: p: It reads past the end of a packet.' }],
+        },
       ],
     });
+  });
+
+  it('takes no word of the lab that was about other types, or for which no kernel was asked', async () => {
+    const release = await publish(READS_PID);
+    await fleet.device(middle);
+    await fleet.prove(release, middle, { btfDigest: 'e'.repeat(64) });
+    expect((await ask(release)).groups).toMatchObject([{ verdict: 'unknown', reasons: [{ kind: 'unproven' }] }]);
+    const reasons = [{ kind: 'types', sentence: 'It is not offered.' }];
+    await fleet.prove(release, middle, { verdict: 'refused', reasons });
+    expect((await ask(release)).groups).toMatchObject([{ verdict: 'unknown', reasons: [{ kind: 'unproven' }] }]);
   });
 
   it('loads a kernel without BTF by one that is made for it, which awaits its signature until it is offered', async () => {

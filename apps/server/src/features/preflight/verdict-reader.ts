@@ -1,12 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import type { Kernel } from '@bpfleet/api';
-import { Addenda, KernelList, KernelVerdicts, ReleaseResolver, type KernelVerdict } from '../kernels/index.js';
+import {
+  Addenda,
+  KernelList,
+  KernelVerdicts,
+  ReleaseResolver,
+  type KernelVerdict,
+  type VerdictReason,
+} from '../kernels/index.js';
 import { ReleaseCatalogue, type CatalogueRelease, type ServerVerdict } from '../releases/catalogue/index.js';
 import type { Known, ObjectNeeds, Proof, ReleaseFacts, Resolution } from './decide/facts.js';
 
 /** Kernels that are resolved while somebody waits: each takes a few tenths of a second when its types were not at hand. */
 const RESOLVED_AT_ONCE_MAX = 8;
 const REASON_CHARS_MAX = 1_000;
+/** Kinds of reasons for which the lab does not ask its kernel: what is said of types, objects and bounds is said here anyway. */
+const NOT_ASKED = ['types', 'arch', 'object'];
 
 /** Of a kernel group, or with null one of which only the types are known. */
 export type AskedKernel = Omit<Kernel, 'id'> & { readonly id: string | null };
@@ -120,9 +129,10 @@ export class VerdictReader {
     const proven = newest.filter(({ stage }) => stage === 'prove');
     const groups = await this.kernels.groups(proven.map(({ kernelGroupId }) => kernelGroupId));
     const byId = new Map(groups.map((group) => [group.id, group]));
-    return proven.flatMap(({ kernelGroupId, verdict, reasons, at }) => {
+    return proven.flatMap(({ kernelGroupId, verdict, reasons, btfDigest, at }) => {
       const group = byId.get(kernelGroupId);
-      if (!group) return [];
+      // By other types it may load otherwise: the lab asks again.
+      if (!group || btfDigest !== group.btf.digest || !wasAsked(reasons)) return [];
       const { kernelRelease, kernelArch, kernelBuildId, userBits, jit, lsm } = group;
       const kernel = { kernelRelease, kernelArch, kernelBuildId, userBits, jit, lsm };
       return [{ ...kernel, by: 'lab' as const, groupId: kernelGroupId, verdict, reasons, at }];
@@ -142,6 +152,10 @@ export function sourceOf({ btf }: AskedKernel): string | null {
 
 function isRelocated(object: ReleaseFacts['object']): object is ObjectNeeds {
   return object !== undefined && object !== 'unreadable' && object.relocations > 0;
+}
+
+function wasAsked(reasons: readonly VerdictReason[]): boolean {
+  return reasons.length === 0 || reasons.some(({ kind }) => !NOT_ASKED.includes(kind));
 }
 
 function bySource(a: AskedKernel, b: AskedKernel): number {

@@ -106,8 +106,11 @@ function proofFindings({ exact, series }: Nearest, { unproven }: Known): Finding
 
 /** What a kernel gave as its reasons, made to end like sentences. */
 function whyOf({ reasons, verdict }: Proof): string[] {
-  if (reasons.length === 0) return [verdict === 'refused' ? 'it gave no reason.' : 'It could not say.'];
-  return reasons.map(({ sentence }) => (/[.!?…]$/.test(sentence) ? sentence : `${sentence}.`));
+  if (reasons.length === 0) return [verdict === 'refused' ? 'it gave no reason.' : 'A kernel like it could not say.'];
+  return reasons.map(({ program, sentence }) => {
+    const ended = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
+    return program === undefined ? ended : `${program}: ${ended}`;
+  });
 }
 
 function proofOf({ exact, series }: Nearest): PreflightProof | undefined {

@@ -9,7 +9,13 @@ import { PrismaService } from '../../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { addRelease, benchFacts } from '../../control/testing/bench.js';
 import { kernelGroupOf, KernelGroups, KernelGroupsModule } from '../../kernels/groups/index.js';
-import { KernelBtfs, KernelsApiModule, KernelVerdicts, type NewKernelVerdict } from '../../kernels/index.js';
+import {
+  KernelBtfs,
+  KernelList,
+  KernelsApiModule,
+  KernelVerdicts,
+  type NewKernelVerdict,
+} from '../../kernels/index.js';
 import { foreignBtf, type ForeignKernel } from '../../kernels/testing/kernel-btf.js';
 import { SessionModule } from '../../session/index.js';
 import { PreflightApiModule } from '../index.js';
@@ -93,8 +99,10 @@ export class PaperFleet {
 
   /** What the lab found out. */
   async prove(releaseId: string, facts: Facts, given: Partial<NewKernelVerdict> = {}): Promise<void> {
-    const verdict = { stage: 'prove', verdict: 'accepted', reasons: [], facts: {}, btfDigest: null } as const;
     const { id: kernelGroupId } = kernelGroupOf(facts);
+    const [kernel] = await this.get(KernelList).groups([kernelGroupId]);
+    const btfDigest = kernel?.btf.digest ?? null;
+    const verdict = { stage: 'prove', verdict: 'accepted', reasons: [], facts: {}, btfDigest } as const;
     await this.get(KernelVerdicts).record({ ...verdict, releaseId, kernelGroupId, ...given });
   }
 
