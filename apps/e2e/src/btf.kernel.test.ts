@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
-import pg from 'pg';
 import { until } from './process.js';
 import { Stack } from './stack.js';
 
@@ -36,14 +35,8 @@ describeWithKernel('a kernel’s types, from the device to a probe', ['bpf', 'bt
     });
 
   async function storedExecutions(path: string): Promise<number> {
-    const client = new pg.Client({ connectionString: stack.databaseUrl });
-    await client.connect();
-    try {
-      const sql = 'SELECT count(*) FROM telemetry.trace_exec_exec WHERE filename = $1';
-      return Number((await client.query<{ count: string }>(sql, [path])).rows[0]?.count);
-    } finally {
-      await client.end();
-    }
+    const sql = 'SELECT count(*) FROM telemetry.trace_exec_exec WHERE filename = $1';
+    return Number((await stack.query<{ count: string }>(sql, [path]))[0]?.count);
   }
 
   it(

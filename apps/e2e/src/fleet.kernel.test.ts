@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
-import pg from 'pg';
 import { until } from './process.js';
 import { Stack, type Part } from './stack.js';
 
@@ -41,17 +40,11 @@ describeWithKernel('the whole stack on this kernel', ['bpf', 'tracefs'], () => {
   }
 
   async function storedCounts(): Promise<Map<string, number>> {
-    const client = new pg.Client({ connectionString: stack.databaseUrl });
-    await client.connect();
-    try {
-      const { rows } = await client.query<{ filename: string; count: string }>(
-        `SELECT filename, count(*) FROM telemetry.trace_exec_exec WHERE filename LIKE $1 GROUP BY filename`,
-        [`${programs}/%`],
-      );
-      return new Map(rows.map((row) => [row.filename, Number(row.count)]));
-    } finally {
-      await client.end();
-    }
+    const rows = await stack.query<{ filename: string; count: string }>(
+      `SELECT filename, count(*) FROM telemetry.trace_exec_exec WHERE filename LIKE $1 GROUP BY filename`,
+      [`${programs}/%`],
+    );
+    return new Map(rows.map((row) => [row.filename, Number(row.count)]));
   }
 
   function allStored(): Promise<true> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient, type ApiClient } from '@bpfleet/api';
 import { freePort, startEmbeddedPostgres, type EmbeddedPostgres } from '@bpfleet/embedded';
+import pg from 'pg';
 import { startNode, until, type StartedProcess } from './process.js';
 
 const run = promisify(execFile);
@@ -24,6 +25,8 @@ export interface ForeignBroker {
 export interface StackOptions {
   /** Default: the embedded broker, as a process of its own. Called once the server's authority is there. */
   readonly foreignBroker?: (dataDir: string) => Promise<ForeignBroker>;
+  /** Where devices reach this machine, if not on their own loopback: `10.0.2.2` from a VM. */
+  readonly deviceHost?: string;
   /** Further settings of the server. */
   readonly environment?: Record<string, string>;
 }
@@ -76,6 +79,7 @@ export class Stack {
     await this.startPostgres();
     const mqttPort = await freePort();
     const mqttUrl = `mqtts://127.0.0.1:${mqttPort}`;
+    const { deviceHost = '127.0.0.1' } = options;
     this.environment = {
       BPFLEET_DATABASE_URL: this.postgres?.url ?? '',
       BPFLEET_DATA_DIR: join(this.dir, 'server'),
@@ -84,7 +88,9 @@ export class Stack {
       BPFLEET_MQTT_URL: mqttUrl,
       BPFLEET_ADMIN_PASSWORD: Stack.password,
       BPFLEET_WEB_DIR: join(repositoryDir, 'apps/web/dist'),
-      BPFLEET_PUBLIC_URL: this.url,
+      BPFLEET_MQTT_PUBLIC_URL: `mqtts://${deviceHost}:${mqttPort}`,
+      BPFLEET_TLS_NAMES: deviceHost,
+      BPFLEET_PUBLIC_URL: `http://${deviceHost}:${this.httpPort}`,
       ...options.environment,
     };
     if (options.foreignBroker) {
@@ -97,6 +103,17 @@ export class Stack {
     await this.startPart('server');
     await this.startPart('ingest');
     this.token = await this.logIn();
+  }
+
+  /** Asks the database itself: what dashboards and people's SQL would see. */
+  async query<Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: this.databaseUrl });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql, [...values])).rows;
+    } finally {
+      await client.end();
+    }
   }
 
   async startPostgres(): Promise<void> {

@@ -45,6 +45,12 @@ const environmentSchema = z.object({
     .min(1)
     .max(64)
     .default(Math.max(1, Math.floor(availableParallelism() / 2))),
+  /** Types that can change what a device does, comma separated: `lsm` programs may refuse what processes ask for. */
+  BPFLEET_FURTHER_PROGRAM_TYPES: z
+    .string()
+    .default('')
+    .transform(splitNames)
+    .pipe(z.array(z.enum(['lsm', 'fmod_ret']))),
   BPFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
 });
 
@@ -74,6 +80,8 @@ export interface ServerConfig {
   readonly tailoredBtf: 'missing' | 'always';
   readonly proveOnHost: 'all' | 'admins' | 'nobody';
   readonly labMachines: number;
+  /** Program types that a release may have beyond those that only observe or can be taken off again. */
+  readonly furtherProgramTypes: readonly string[];
 }
 
 /** Nest injects by class; a frozen value of this class is the configuration. */
@@ -99,6 +107,7 @@ export abstract class Config implements ServerConfig {
   abstract readonly tailoredBtf: 'missing' | 'always';
   abstract readonly proveOnHost: 'all' | 'admins' | 'nobody';
   abstract readonly labMachines: number;
+  abstract readonly furtherProgramTypes: readonly string[];
 }
 
 export class ConfigError extends Error {
@@ -136,6 +145,7 @@ export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: strin
     tailoredBtf: env.BPFLEET_TAILORED_BTF,
     proveOnHost: env.BPFLEET_PROVE_ON_HOST,
     labMachines: env.BPFLEET_LAB_MACHINES,
+    furtherProgramTypes: env.BPFLEET_FURTHER_PROGRAM_TYPES,
   });
 }
 

@@ -34,11 +34,13 @@ export class VerifyTools {
   }
 
   async lintPolicy(): Promise<LintPolicy> {
+    const programTypes = [...DEFAULT_LINT_POLICY.programTypes, ...this.config.furtherProgramTypes];
+    const policy = { ...DEFAULT_LINT_POLICY, programTypes };
     this.policy ??= kernelTypes().then(
-      (isKernelType) => ({ ...DEFAULT_LINT_POLICY, isKernelType }),
+      (isKernelType) => ({ ...policy, isKernelType }),
       (error: Error) => {
         this.log.warn(`kernel types in events are not looked for: ${error.message}`);
-        return DEFAULT_LINT_POLICY;
+        return policy;
       },
     );
     return this.policy;
