@@ -64,6 +64,9 @@ function run(round) {
 }
 
 // The round it is in and what became of those before stand in a file, since nothing else survives a crash.
+// Before any call is made to fail: libbpf remembers for good what a kernel seemed unable to do.
+attachableObject();
+
 const progress = openSync(join(values.work, 'progress'), 'w');
 const counts = {};
 const note = (round) => writeSync(progress, `${JSON.stringify({ round, counts })}\n`, 0);

@@ -7,11 +7,11 @@ export function declaredNumber(btf: Btf, definition: CompositeType, name: string
   return array?.kind === 'array' ? array.count : undefined;
 }
 
-/** By `__uint(key_size, N)` or `__type(key, T)`; undefined where neither says it. */
-export function declaredKeyBytes(btf: Btf, definition: CompositeType): number | undefined {
-  const size = declaredNumber(btf, definition, 'key_size');
-  const key = pointedTo(btf, definition, 'key');
-  return size ?? (key === undefined ? undefined : sizeOf(btf, key));
+/** By `__uint(key_size, N)` or `__type(key, T)`, or the same for the value; undefined where neither says it. */
+export function declaredBytes(btf: Btf, definition: CompositeType, side: 'key' | 'value'): number | undefined {
+  const size = declaredNumber(btf, definition, `${side}_size`);
+  const type = pointedTo(btf, definition, side);
+  return size ?? (type === undefined ? undefined : sizeOf(btf, type));
 }
 
 function pointedTo(btf: Btf, definition: CompositeType, name: string): BtfType | undefined {

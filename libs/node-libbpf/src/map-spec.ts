@@ -6,7 +6,7 @@ import type { GlobalSection } from './global.js';
 import { BpfMap } from './map.js';
 import type { NativeMapFacts } from './native.js';
 import type { OpenedSpec } from './opened-spec.js';
-import { SLOT_KEY_BYTES } from './slots-check.js';
+import { SLOT_BYTES } from './slots-check.js';
 
 /** What may be declared with slots (`values`), each of which libbpf fills at load. */
 const SLOTTED_TYPES: ReadonlySet<string> = new Set(['array_of_maps', 'hash_of_maps', 'prog_array']);
@@ -66,9 +66,10 @@ export class MapSpec {
     this.#requireNoContent(operation);
     const keyBytes = requireInteger(operation, 'keyBytes', sizes.keyBytes ?? this.keyBytes, 0, 0xffff_ffff);
     const valueBytes = requireInteger(operation, 'valueBytes', sizes.valueBytes ?? this.valueBytes, 0, 0xffff_ffff);
-    if (this.#mayHaveSlots && keyBytes !== this.keyBytes && keyBytes !== SLOT_KEY_BYTES) {
-      const why = `libbpf fills the slots of a map declared as ${[...SLOTTED_TYPES].join(', ')} by 4-byte indexes`;
-      throw argumentError(operation, `keyBytes must be ${SLOT_KEY_BYTES}: ${why}`);
+    const isKept = keyBytes === this.keyBytes && valueBytes === this.valueBytes;
+    if (this.#mayHaveSlots && !isKept && (keyBytes !== SLOT_BYTES || valueBytes !== SLOT_BYTES)) {
+      const why = `libbpf fills the slots of a map declared as ${[...SLOTTED_TYPES].join(', ')} by indexes and descriptors`;
+      throw argumentError(operation, `keyBytes and valueBytes must be ${SLOT_BYTES}: ${why} of that size`);
     }
     this.#change('sizes', (object) => object.setSizes(this.#index, keyBytes, valueBytes));
     Object.assign(this.#facts, { keyBytes, valueBytes });

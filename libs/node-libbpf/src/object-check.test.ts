@@ -23,6 +23,8 @@ const record = (
 ) => [name, (KIND[kind] << 24) | entries, sizeOrType, ...rest];
 const INT = record('int', 'int', 0, 4, 32);
 const EXTERN = 2;
+/** Offsets of members hold the sizes of bitfields too. */
+const KFLAG = 1 << 31;
 
 type Records = Parameters<typeof buildBtf>[0];
 const withTypes = (records: Records, symbols: Symbol[] = [extern], more: Section[] = []): Buffer =>
@@ -143,11 +145,27 @@ describe('a malformed object', () => {
     filled.data.writeUInt32LE(2, 12);
     const symbol = { name: 'm', section: '.maps', type: 1, bytes: 16n };
     const object = (keyBytes: number, more: Section[]) => withTypes(types(keyBytes), [symbol], [two, ...more]);
-    const why = 'map m has filled slots and keys of 8 bytes: libbpf fills them by indexes of 4 bytes';
+    const why = 'map m has filled slots, with keys of 8 and values of 4 bytes: libbpf fills them by 4 bytes each';
     expect(() => openObject(object(8, [filled]))).toThrow(refused(why));
     // Without slots any key will do, and with indexes for keys slots are libbpf's to look at.
     openObject(object(8, [])).close();
     expect(() => openObject(object(4, [filled]))).not.toThrow(refused('filled slots'));
+  });
+
+  it('with a function that returns a type which is not there is refused', () => {
+    // skip_mods_and_typedefs() goes on from the null pointer, for a function of the kernel that the object calls.
+    const types = [INT, record('', 'func_proto', 0, 0xffff_ffff)];
+    expect(() => openObject(withTypes(types))).toThrow(refused('4294967295'));
+    openObject(withTypes([INT, record('', 'func_proto', 0, 0)], [])).close();
+  });
+
+  it('with a bitfield of something else than a number is refused', () => {
+    // bpf_core_calc_field_relo() divides by the size of its storage unit.
+    const bitfield = (...unit: Records) => [...unit, record('s', 'struct', KFLAG | 1, 4, 'x', 1, 3 << 24)];
+    const why = refused('bitfield x of type 2 is no part of a number');
+    expect(() => openObject(withTypes(bitfield(record('', 'ptr', 0, 0))))).toThrow(why);
+    expect(() => openObject(withTypes(bitfield(record('none', 'int', 0, 0, 0))))).toThrow(why);
+    openObject(withTypes(bitfield(INT), [])).close();
   });
 
   it('whose map is named like a path is refused', () => {

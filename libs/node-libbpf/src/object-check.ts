@@ -3,7 +3,7 @@ import type { ElfFile, ElfSection } from '@bpfleet/btf';
 import { BtfError, EM_BPF, parseBtf, parseBtfExt, parseElf } from '@bpfleet/btf';
 import { LibbpfError } from './errors.js';
 import { checkSlots } from './slots-check.js';
-import { checkChains, checkTypes } from './types-check.js';
+import { checkFollowed, checkTypes } from './types-check.js';
 
 // libbpf trusts what a compiler wrote. Each rule here stands for an object on which it read or wrote past its memory, or
 // never came to an end: fuzz/ made them, object-check.test.ts keeps one of each.
@@ -62,7 +62,7 @@ export function checkCustomBtf(path: string): void {
   try {
     const isElf = bytes.length >= 4 && bytes.readUInt32BE(0) === elfMagic;
     const blob = isElf ? parseElf(bytes).section('.BTF')?.data : bytes;
-    if (blob !== undefined) checkChains(parseBtf(blob));
+    if (blob !== undefined) checkFollowed(parseBtf(blob));
   } catch (error) {
     if (error instanceof BtfError) refuse(`btfCustomPath ${path}: ${error.message}`);
     throw error;

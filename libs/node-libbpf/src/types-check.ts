@@ -1,4 +1,4 @@
-import type { Btf, BtfType } from '@bpfleet/btf';
+import type { Btf, BtfType, CompositeType } from '@bpfleet/btf';
 import { LibbpfError } from './errors.js';
 import { declaredNumber } from './map-declaration.js';
 
@@ -11,17 +11,35 @@ const mapTypeStructOps = 26;
  * @throws LibbpfError BPF_OPEN; BtfError
  */
 export function checkTypes(btf: Btf): void {
-  checkChains(btf);
+  checkFollowed(btf);
   for (const type of btf.types()) {
     if ('bytes' in type && type.bytes > typeBytesMax) refuse(`type ${type.id} has ${type.bytes} bytes`);
     if (type.kind === 'datasec') checkVariables(btf, type);
   }
 }
 
-/** libbpf follows names and qualifiers without a count of its steps. */
-export function checkChains(btf: Btf): void {
+/**
+ * What libbpf does not look at before it follows types, of an object's or of what stands for a kernel's: names and qualifiers
+ * without a count of its steps, what a function returns without asking whether it is there, the storage unit of a bitfield
+ * as a divisor.
+ * @throws LibbpfError BPF_OPEN; BtfError
+ */
+export function checkFollowed(btf: Btf): void {
   const id = btf.endlessChain;
   if (id !== undefined) refuse(`type ${id} is a chain of names and qualifiers without an end`);
+  for (const type of btf.types()) {
+    if (type.kind === 'func_proto') btf.typeById(type.returnTypeId);
+    else if (type.kind === 'struct' || type.kind === 'union') checkBitfields(btf, type);
+  }
+}
+
+function checkBitfields(btf: Btf, { id, members }: CompositeType): void {
+  for (const { name, typeId, bitfieldBits } of members) {
+    if (bitfieldBits === 0) continue;
+    const unit = btf.resolve(typeId);
+    const isNumber = unit.kind === 'int' || unit.kind === 'enum' || unit.kind === 'enum64';
+    if (!isNumber || unit.bytes === 0) refuse(`bitfield ${name} of type ${id} is no part of a number`);
+  }
 }
 
 function refuse(detail: string): never {
