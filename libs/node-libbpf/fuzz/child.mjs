@@ -43,7 +43,12 @@ let attachable;
 
 /** An object whose programs can be put on `program`; made once, since the input is the program. */
 function attachableObject() {
-  attachable ??= open(corpus.named('everything.bpf.o').bytes, {}).load();
+  if (attachable === undefined) {
+    process.env.BPFLEET_FUZZ_KERNEL = 'simulated';
+    process.env.BPFLEET_FUZZ_VMLINUX = join(values.corpus, 'kernel.btf');
+    process.env.BPFLEET_FUZZ_FAIL = '0';
+    attachable = open(corpus.named('everything.bpf.o').bytes, {}).load();
+  }
   return attachable;
 }
 
