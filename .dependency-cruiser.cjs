@@ -46,7 +46,7 @@ module.exports = {
     room('agent', 'apps/agent', ['node-libbpf', 'probe', 'trust', 'wire']),
     room('web', 'apps/web', ['api']),
     room('cli', 'apps/cli', ['api', 'btf']),
-    room('up', 'apps/up', ['api', 'embedded']),
+    room('up', 'apps/up', ['api', 'embedded', 'vm']),
     {
       name: 'testkit-in-tests-only',
       severity: 'error',

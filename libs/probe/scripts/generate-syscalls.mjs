@@ -1,8 +1,11 @@
 // Writes src/names/*.ts from the headers of linux-libc-dev. Run it by hand when a kernel adds a call:
 //   node libs/probe/scripts/generate-syscalls.mjs
+// It needs linux-libc-dev for x86-64 and linux-libc-dev-armhf-cross.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 const X86_64 = ['/usr/include/x86_64-linux-gnu/asm/unistd_64.h', '/usr/include/asm/unistd_64.h'];
+const X86_32 = ['/usr/include/x86_64-linux-gnu/asm/unistd_32.h', '/usr/include/asm/unistd_32.h'];
+const ARM = ['/usr/arm-linux-gnueabihf/include/asm/unistd-eabi.h'];
 const GENERIC = ['/usr/include/asm-generic/unistd.h'];
 const ERRNO = ['/usr/include/asm-generic/errno-base.h', '/usr/include/asm-generic/errno.h'];
 
@@ -41,9 +44,11 @@ function table(entries) {
   return `{\n${lines.join('\n')}\n}`;
 }
 
-function x86() {
+/** Of an architecture whose header has every call in one list; ARM's adds each to a base that is 0 for EABI. */
+function listed(header) {
   const calls = new Map(Object.entries(NEWER).map(([number, name]) => [Number(number), name]));
-  for (const [, name, number] of read(X86_64).matchAll(/^#define __NR_(\w+) (\d+)$/gm)) calls.set(Number(number), name);
+  for (const [, name, number] of read(header).matchAll(/^#define __NR_(\w+) (?:\(__NR_SYSCALL_BASE \+ )?(\d+)\)?$/gm))
+    calls.set(Number(number), name);
   return calls;
 }
 
@@ -78,7 +83,9 @@ function write(file, text) {
 }
 
 const TYPE = 'Readonly<Record<number, string>>';
-write('syscalls-x86-64.ts', `export const SYSCALLS_X86_64: ${TYPE} = ${table(x86())};`);
+write('syscalls-x86-64.ts', `export const SYSCALLS_X86_64: ${TYPE} = ${table(listed(X86_64))};`);
+write('syscalls-i386.ts', `export const SYSCALLS_I386: ${TYPE} = ${table(listed(X86_32))};`);
+write('syscalls-arm.ts', `/** EABI. */\nexport const SYSCALLS_ARM: ${TYPE} = ${table(listed(ARM))};`);
 write('syscalls-arm64.ts', `export const SYSCALLS_ARM64: ${TYPE} = ${table(generic())};`);
 write(
   'errno.ts',

@@ -38,7 +38,7 @@ export type { Machine, MapMemory } from './plan/memory.js';
 export { telemetryPlan } from './plan/telemetry.js';
 export { addressText } from './names/address.js';
 export { ERRNO_NAMES } from './names/errno.js';
-export { syscallName } from './names/syscalls.js';
+export { compatSyscallName, syscallName } from './names/syscalls.js';
 export type {
   AttachOptions,
   EventColumn,

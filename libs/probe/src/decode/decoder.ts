@@ -4,7 +4,7 @@ import type { DeviceDecoder, LabelDecoder } from '../manifest/schema.js';
 import { DEVICE_DECODERS } from '../manifest/schema.js';
 import { addressText } from '../names/address.js';
 import { ERRNO_NAMES } from '../names/errno.js';
-import { syscallName } from '../names/syscalls.js';
+import { compatSyscallName, syscallName } from '../names/syscalls.js';
 
 /** What a manifest says about one field: a decoder's name, or the decoder with its values. */
 export interface DecoderSpec {
@@ -131,6 +131,8 @@ function namer(spec: DecoderSpec): (value: unknown, arch: string) => string {
       return (value) => deviceNumberText(BigInt(value as bigint));
     case 'syscall':
       return (value, arch) => syscallName(arch, Number(value)) ?? String(value);
+    case 'syscall_compat':
+      return (value, arch) => compatSyscallName(arch, Number(value)) ?? String(value);
     default: {
       const values = new Map(Object.entries(spec.values ?? {}));
       return (value) => values.get(String(value)) ?? String(value);

@@ -26,6 +26,7 @@ export const LABEL_DECODERS = [
   'errno',
   'majorminor',
   'syscall',
+  'syscall_compat',
   'static',
   'signed',
   'unsigned',

@@ -2,20 +2,29 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { addressText } from './address.js';
 import { ERRNO_NAMES } from './errno.js';
+import { SYSCALLS_ARM } from './syscalls-arm.js';
 import { SYSCALLS_ARM64 } from './syscalls-arm64.js';
+import { SYSCALLS_I386 } from './syscalls-i386.js';
 import { SYSCALLS_X86_64 } from './syscalls-x86-64.js';
-import { syscallName } from './syscalls.js';
+import { compatSyscallName, syscallName } from './syscalls.js';
 
 describe('syscallName', () => {
   it('knows each architecture by the name that uname gives it', () => {
     expect([syscallName('x86_64', 59), syscallName('aarch64', 221)]).toEqual(['execve', 'execve']);
     expect([syscallName('x86_64', 257), syscallName('aarch64', 56)]).toEqual(['openat', 'openat']);
     expect([syscallName('aarch64', 222), syscallName('aarch64', 79)]).toEqual(['mmap', 'newfstatat']);
-    expect([syscallName('armv7l', 3), syscallName('x86_64', 99_999)]).toEqual([undefined, undefined]);
+    expect([syscallName('armv7l', 11), syscallName('armv7l', 322)]).toEqual(['execve', 'openat']);
+    expect([syscallName('riscv64', 3), syscallName('x86_64', 99_999)]).toEqual([undefined, undefined]);
+  });
+
+  it('knows the calls of 32-bit programs on 64-bit kernels by their own numbers', () => {
+    expect([compatSyscallName('aarch64', 96), compatSyscallName('x86_64', 96)]).toEqual(['getpriority', 'getpriority']);
+    expect([compatSyscallName('aarch64', 384), compatSyscallName('x86_64', 355)]).toEqual(['getrandom', 'getrandom']);
+    expect([compatSyscallName('armv7l', 96), compatSyscallName('aarch64', 7)]).toEqual([undefined, undefined]);
   });
 
   it('has one name per number, and the same numbers on both since 5.1', () => {
-    for (const table of [SYSCALLS_X86_64, SYSCALLS_ARM64]) {
+    for (const table of [SYSCALLS_X86_64, SYSCALLS_ARM64, SYSCALLS_I386, SYSCALLS_ARM]) {
       expect(new Set(Object.values(table)).size).toBe(Object.keys(table).length);
     }
     const shared = Object.keys(SYSCALLS_ARM64)
