@@ -159,6 +159,14 @@ describe('a malformed object', () => {
     openObject(withTypes([INT, record('', 'func_proto', 0, 0)], [])).close();
   });
 
+  it('with a member that lies outside of its struct is refused', () => {
+    // bpf_map__init_kern_struct_ops() copies each member of a struct_ops, from where it is said to be.
+    const types = (offsetBits: number) => [INT, record('s', 'struct', 1, 8, 'x', 1, offsetBits)];
+    const why = refused('member x of type 2 reaches past the end of its 8 bytes');
+    expect(() => openObject(withTypes(types(33)))).toThrow(why);
+    openObject(withTypes(types(32), [])).close();
+  });
+
   it('with a bitfield of something else than a number is refused', () => {
     // bpf_core_calc_field_relo() divides by the size of its storage unit.
     const bitfield = (...unit: Records) => [...unit, record('s', 'struct', KFLAG | 1, 4, 'x', 1, 3 << 24)];

@@ -49,7 +49,7 @@ export function checkObject(bytes: Buffer): void {
 
 /**
  * The same for BTF that shall take the place of the kernel's, which may be a bare blob or an ELF file. A file that cannot be
- * read is left to libbpf, which looks at it only if an object needs it. A kernel's whole BTF takes some 15 ms.
+ * read is left to libbpf, which looks at it only if an object needs it. A kernel's whole BTF takes some 200 ms.
  * @throws LibbpfError BPF_OPEN
  */
 export function checkCustomBtf(path: string): void {

@@ -21,7 +21,7 @@ export function checkTypes(btf: Btf): void {
 /**
  * What libbpf does not look at before it follows types, of an object's or of what stands for a kernel's: names and qualifiers
  * without a count of its steps, what a function returns without asking whether it is there, the storage unit of a bitfield
- * as a divisor.
+ * as a divisor, and where a member of a struct_ops lies when it is copied.
  * @throws LibbpfError BPF_OPEN; BtfError
  */
 export function checkFollowed(btf: Btf): void {
@@ -29,12 +29,14 @@ export function checkFollowed(btf: Btf): void {
   if (id !== undefined) refuse(`type ${id} is a chain of names and qualifiers without an end`);
   for (const type of btf.types()) {
     if (type.kind === 'func_proto') btf.typeById(type.returnTypeId);
-    else if (type.kind === 'struct' || type.kind === 'union') checkBitfields(btf, type);
+    else if (type.kind === 'struct' || type.kind === 'union') checkMembers(btf, type);
   }
 }
 
-function checkBitfields(btf: Btf, { id, members }: CompositeType): void {
-  for (const { name, typeId, bitfieldBits } of members) {
+function checkMembers(btf: Btf, { id, bytes, members }: CompositeType): void {
+  for (const { name, typeId, offsetBits, bitfieldBits } of members) {
+    const bits = bitfieldBits || btf.sizeOf(typeId) * 8;
+    if (offsetBits + bits > bytes * 8) refuse(`member ${name} of type ${id} reaches past the end of its ${bytes} bytes`);
     if (bitfieldBits === 0) continue;
     const unit = btf.resolve(typeId);
     const isNumber = unit.kind === 'int' || unit.kind === 'enum' || unit.kind === 'enum64';

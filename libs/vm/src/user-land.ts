@@ -19,7 +19,7 @@ const DISK_BYTES = 2 * 1024 ** 3;
 // What nobody reads in a VM is a third of the user land.
 const UNREAD = ['doc', 'man', 'info', 'locale', 'lintian', 'bash-completion', 'zsh', 'fish', 'i18n', 'bug'];
 // Of busybox only what no package of the user land brings.
-const APPLETS = ['awk', 'less', 'logger', 'nc', 'ping', 'udhcpc', 'vi', 'wget', 'xxd'];
+const APPLETS = ['awk', 'less', 'nc', 'ping', 'udhcpc', 'vi', 'wget', 'xxd'];
 const EARLY_LIBRARIES = ['libc.so.6', 'libresolv.so.2'];
 const LOADER: Record<VmParts['userArchitecture'], { readonly folder: string; readonly name: string }> = {
   arm64: { folder: 'aarch64-linux-gnu', name: 'ld-linux-aarch64.so.1' },
