@@ -36,7 +36,8 @@ export function checkFollowed(btf: Btf): void {
 function checkMembers(btf: Btf, { id, bytes, members }: CompositeType): void {
   for (const { name, typeId, offsetBits, bitfieldBits } of members) {
     const bits = bitfieldBits || btf.sizeOf(typeId) * 8;
-    if (offsetBits + bits > bytes * 8) refuse(`member ${name} of type ${id} reaches past the end of its ${bytes} bytes`);
+    if (offsetBits + bits > bytes * 8)
+      refuse(`member ${name} of type ${id} reaches past the end of its ${bytes} bytes`);
     if (bitfieldBits === 0) continue;
     const unit = btf.resolve(typeId);
     const isNumber = unit.kind === 'int' || unit.kind === 'enum' || unit.kind === 'enum64';
