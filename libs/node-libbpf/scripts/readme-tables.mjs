@@ -13,16 +13,20 @@ function newer(a, b) {
   return majorA > majorB || (majorA === majorB && minorA >= minorB) ? a : b;
 }
 
+function kernelOf(type) {
+  const machines = Object.entries(type.sinceByMachine ?? {}).map(
+    ([machine, since]) => `${machine} ${since === '' ? 'never' : since}`,
+  );
+  return `${type.since} (${type.commit})${machines.length === 0 ? '' : `; ${machines.join(', ')}`}`;
+}
+
 function attachTable() {
   const rows = attachTypes.map((type) => {
     const link = type.linkType === undefined ? undefined : linkTypes[type.linkType];
-    const machines = Object.entries(type.sinceByMachine ?? {}).map(
-      ([machine, since]) => `${machine} ${since === '' ? 'never' : since}`,
-    );
     return [
       type.name,
       `\`${type.section.replaceAll('|', '\\|')}\``,
-      `${type.since} (${type.commit})${machines.length === 0 ? '' : `; ${machines.join(', ')}`}`,
+      kernelOf(type),
       link === undefined ? 'none' : newer(link.since, type.since),
       link?.updatableSince === undefined ? 'no' : newer(link.updatableSince, type.since),
       capabilitiesToAttach(type).join(', '),
@@ -35,7 +39,7 @@ function mapTable() {
   const rows = mapTypes.map((type) => [
     type.name,
     type.view,
-    `${type.since} (${type.commit})`,
+    `${kernelOf(type)}${type.needsJit === true ? '; JIT on' : ''}`,
     capabilitiesToCreate(type).join(', '),
   ]);
   return table(['map type', 'class', 'kernel', 'capabilities'], rows);

@@ -107,9 +107,10 @@ export const attachTypes = [
     attach: 'attach, attachKprobeMulti',
     since: '5.18',
     commit: '0dcac2725406',
-    // FPROBE: -EOPNOTSUPP on ARM64 6.1 and 6.12, whose Debian kernels are built without.
     config: ['FPROBE'],
-    sinceByMachine: { armv7l: '' },
+    // FPROBE stood on rethooks, which ARM64 never had, until it moved to the function graph tracer (kernel commit 4346ba160409):
+    // Debian's 6.1 and 6.12 are built without it, its 7.2 with it.
+    sinceByMachine: { aarch64: '6.14', armv7l: '' },
     feature: 'kprobe_multi',
   },
   { ...fentry, name: 'fentry', section: 'fentry/<function>' },
@@ -123,7 +124,9 @@ export const attachTypes = [
     since: '5.7',
     commit: 'ae24082331d9',
     sinceByMachine: trampoline,
-    config: [...trampolineConfig, 'FUNCTION_ERROR_INJECTION'],
+    // Before kernel commit 5b481acab4ce only functions of FUNCTION_ERROR_INJECTION and `security_…` took it; ARM64 6.12 without
+    // that option was seen to.
+    config: trampolineConfig,
     feature: 'fentry',
   },
   {

@@ -118,8 +118,8 @@ function isAtLeast(kernel: PrivilegeFacts['kernel'], major: number, minor: numbe
   return kernel[0] > major || (kernel[0] === major && kernel[1] >= minor);
 }
 
-/** uname's words for the processors of 32 bits that have a BPF JIT. */
-function is32Bit(machine: string): boolean {
+/** @internal uname's words for the processors of 32 bits that have a BPF JIT. */
+export function is32Bit(machine: string): boolean {
   return /^(armv[5-8]|i[3-6]86|mips$|ppc$|riscv32)/.test(machine);
 }
 
@@ -138,7 +138,8 @@ function needsOfMap(mapType: string, facts: PrivilegeFacts): CapabilityName[] {
 
 function needsOfAttach(to: string, facts: PrivilegeFacts): CapabilityName[] {
   if (to === 'cgroup_skb' || to === 'clsact') return ['CAP_NET_ADMIN'];
-  // perf_uprobe_event_init() wants more than PERFMON: c9e0924e5c2b opened it and was taken back, also in stable kernels.
+  // perf_uprobe_event_init() wants more than PERFMON: c9e0924e5c2b opened it and was taken back, also in stable kernels (6.1 and
+  // later; Debian's 5.10 is still open).
   if (to === 'uprobe') return ['CAP_SYS_ADMIN'];
   // libbpf takes uprobe_multi for a USDT where the kernel has it, and its permission is that of the program.
   if (to === 'usdt') return isAtLeast(facts.kernel, 6, 6) && !is32Bit(facts.machine) ? [] : ['CAP_SYS_ADMIN'];

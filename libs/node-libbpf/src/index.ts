@@ -49,6 +49,7 @@ export type { AttachTypeFacts, AttachTypeName } from './attach-types.js';
 export { capabilitiesToAttach, capabilitiesToCreate, privilegedActions } from './attach-capabilities.js';
 export { mapTypes } from './map-types.js';
 export type { MapTypeFacts } from './map-types.js';
+export { lacksOfKernel } from './kernel-lacks.js';
 export type { LinkInfo, PerfEventTarget } from './link-info.js';
 export { ClsactFilter } from './clsact-filter.js';
 export type { ClsactOptions, ClsactRecord } from './clsact-filter.js';

@@ -61,9 +61,12 @@ export class Link<Info extends LinkInfo = LinkInfo> {
     return this.#pinPath;
   }
 
-  /** Throws BPF_LINK with EINVAL where there is no link object (see `id`). */
+  /** Throws BPF_UNSUPPORTED where there is no link object (see `id`). */
   info(): Info {
-    const facts = succeed('BPF_LINK', 'link info', () => this.opened('info').info());
+    const operation = `info of ${this.type} link`;
+    const handle = this.opened(operation);
+    if (this.id === undefined) throw unsupportedError(operation, this.whyUnpinnable());
+    const facts = succeed('BPF_LINK', operation, () => handle.info());
     return decodeLinkInfo(facts) as Info;
   }
 
@@ -97,7 +100,8 @@ export class Link<Info extends LinkInfo = LinkInfo> {
 
   /**
    * Detaches, removes the pin, and closes. Where the link type knows BPF_LINK_DETACH (≥ 5.9: XDP, cgroup, netns) the program
-   * is off even if someone else still holds the link; for the others it is off when the last holder lets go.
+   * is off even if someone else still holds the link; for the others it is off when the last holder lets go. A pin is such a
+   * holder until an RCU grace period after it was removed: milliseconds.
    */
   detach(): void {
     const handle = this.opened('detach');

@@ -1,11 +1,17 @@
+import { machine } from 'node:os';
+import { is32Bit } from './capabilities.js';
 import type { Codec } from './codec.js';
 import { encoded, requireCodec, toBytes, u32Codec } from './codec.js';
-import { argumentError, succeed } from './errors.js';
+import { argumentError, succeed, unsupportedError } from './errors.js';
 import { errnoName } from './errno.js';
 import { BpfMap } from './map.js';
 import { native } from './native.js';
 
-/** A hash or array whose values are maps (≥ 4.12). User space writes descriptors and reads ids; this hides both. */
+/**
+ * A hash or array whose values are maps (≥ 4.12). User space writes descriptors and reads ids; this hides both. Throws
+ * BPF_UNSUPPORTED for an array on a 32-bit kernel (to 6.18 at least): it writes slots 4 bytes apart (bpf_fd_array_map_update_elem())
+ * and finds them 8 bytes apart (array_map_lookup_elem()), so that slot 1 is what was set as slot 2, for programs too.
+ */
 export class MapOfMaps<Key = Buffer> {
   readonly map: BpfMap;
   readonly #key: Codec<Key> | undefined;
@@ -14,6 +20,10 @@ export class MapOfMaps<Key = Buffer> {
   constructor(map: BpfMap, key?: Codec<Key>) {
     const fits = map instanceof BpfMap && ['array_of_maps', 'hash_of_maps'].includes(map.type);
     if (!fits) throw argumentError('open a map of maps', 'expected a BpfMap of type array_of_maps or hash_of_maps');
+    if (map.type === 'array_of_maps' && is32Bit(machine())) {
+      const advice = '32-bit kernels read other slots of it than are written: use a hash_of_maps';
+      throw unsupportedError(`open ${map.name} as an array of maps`, advice);
+    }
     this.map = map;
     this.#key = key && requireCodec(`view ${map.name}`, 'key', key, map.keyBytes);
   }

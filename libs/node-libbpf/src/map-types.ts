@@ -6,6 +6,10 @@ export interface MapTypeFacts {
   name: string;
   since: string;
   commit: string;
+  /** Later on some processors, or never (`''`): by the kernel's machine. */
+  sinceByMachine?: Readonly<Record<string, string>>;
+  /** Its programs call back, which no kernel interprets: with the JIT off the verifier refuses them. */
+  needsJit?: true;
   /** The class of this library for it; BpfMap where keys and values are plain. */
   view: string;
   /** Options of the kernel's configuration that it needs beside BPF_SYSCALL. */
@@ -29,7 +33,15 @@ export const mapTypes: readonly MapTypeFacts[] = [
   plain('lru_hash', '4.10', '29ba732acbee'),
   plain('lru_percpu_hash', '4.10', '8f8449384ec3'),
   { name: 'lpm_trie', since: '4.11', commit: 'b95a5c4db09b', view: 'BpfMap, lpmKey', config: [] },
-  { name: 'array_of_maps', since: '4.12', commit: '56f668dfe00d', view: 'MapOfMaps', config: [] },
+  {
+    name: 'array_of_maps',
+    since: '4.12',
+    commit: '56f668dfe00d',
+    // Slots are written and read at different places: see MapOfMaps.
+    sinceByMachine: { armv7l: '' },
+    view: 'MapOfMaps',
+    config: [],
+  },
   { name: 'hash_of_maps', since: '4.12', commit: 'bcc6b1b7ebf8', view: 'MapOfMaps', config: [] },
   { name: 'devmap', since: '4.14', commit: '546ac1ffb70d', view: 'BpfMap', config: ['NET'] },
   { name: 'sockmap', since: '4.14', commit: '174a79ff9515', view: 'BpfMap', config: ['NET'] },
@@ -47,6 +59,8 @@ export const mapTypes: readonly MapTypeFacts[] = [
     name: 'struct_ops',
     since: '5.6',
     commit: '85d33df357b6',
+    // Registered through trampolines, as the attach type of this name.
+    sinceByMachine: { aarch64: '6.0', armv7l: '' },
     view: 'BpfObject.attachStructOps',
     config: ['DEBUG_INFO_BTF'],
   },
@@ -61,7 +75,7 @@ export const mapTypes: readonly MapTypeFacts[] = [
   },
   { name: 'task_storage', since: '5.11', commit: '4cf1bc1f1045', view: 'StorageMap', config: [] },
   { name: 'bloom_filter', since: '5.16', commit: '9330986c0300', view: 'BloomFilter', config: [] },
-  { name: 'user_ringbuf', since: '6.1', commit: '583c1f420173', view: 'UserRingWriter', config: [] },
+  { name: 'user_ringbuf', since: '6.1', commit: '583c1f420173', view: 'UserRingWriter', config: [], needsJit: true },
   { name: 'cgrp_storage', since: '6.2', commit: 'c4bcfb38a95e', view: 'StorageMap', config: ['CGROUPS'] },
   { name: 'arena', since: '6.9', commit: '317460317a02', view: 'BpfMap.mmap', config: ['MMU'] },
 ];

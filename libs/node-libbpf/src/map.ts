@@ -12,6 +12,8 @@ import { removePin } from './pin.js';
 import { TypedMap } from './typed-map.js';
 
 // Node's Buffers end at 4 GiB or more, but no reader wants to wait for one.
+// As native/map.cc counts the ways of a walk.
+const walkInBatches = 1;
 const readAllBytesMax = 1 << 30;
 
 export interface MapEntries {
@@ -198,6 +200,19 @@ export class BpfMap {
       values: values.subarray(0, count * this.valueBufferBytes),
       truncated: !ended && count < this.maxEntries,
     };
+  }
+
+  /** Whether this kernel gives such a map in batches, as readAll() and chunks() then read it; found by reading one entry. */
+  readsInBatches(): boolean {
+    const operation = `ask ${this.name} for a batch`;
+    const handle = this.#opened(operation);
+    const [key, value] = [Buffer.alloc(this.keyBytes), Buffer.alloc(this.valueBufferBytes)];
+    const result = handle.readChunk(key, value, Buffer.alloc(Math.max(8, this.keyBytes)), 0);
+    if (typeof result !== 'number') return result.walk === walkInBatches;
+    // One bucket of the hash holds more than one entry, or these are no keys and values at all.
+    if (errnoName(-result) === 'ENOSPC') return true;
+    if (errnoName(-result) === 'EOPNOTSUPP') return false;
+    throw new LibbpfError('BPF_MAP', operation, -result);
   }
 
   /**

@@ -1,5 +1,7 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { machine } from 'node:os';
 import { requireInteger, requireText } from './arguments.js';
-import { argumentError } from './errors.js';
+import { argumentError, LibbpfError, unsupportedError } from './errors.js';
 
 const functionsMax = 65_536;
 
@@ -106,4 +108,39 @@ export function requireUsdt(operation: string, options: UsdtOptions) {
     name: requireText(operation, 'name', options.name),
     pid: requirePid(operation, options.pid),
   };
+}
+
+// EM_ARM, at e_machine (elf.h).
+const machineOffset = 18;
+const machineArm = 40;
+
+function isArmProgram(path: string): boolean {
+  try {
+    const fd = openSync(path, 'r');
+    const header = Buffer.alloc(machineOffset + 2);
+    const read = readSync(fd, header, 0, header.length, 0);
+    closeSync(fd);
+    return read === header.length && header.readUInt16LE(machineOffset) === machineArm;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @internal Attaches to a program or library. Kernels know uprobes in ARM code only and say EINVAL to an address that is none of
+ * its instructions, such as that of a Thumb function, which is odd (arch/arm/probes/uprobes/core.c); most of Debian's armhf is
+ * Thumb code. Those of ARM64 let 32-bit programs go by (arch_uprobe_analyze_insn(), to 6.18 at least), and say so only for one
+ * that runs already: of any other nothing would ever be seen.
+ */
+export function attachToFile<Made>(operation: string, path: string, attach: () => Made, kernel = machine()): Made {
+  if (!isArmProgram(path)) return attach();
+  if (kernel === 'aarch64')
+    throw unsupportedError(operation, `${path} is a 32-bit program, which ARM64 kernels do not trace`);
+  try {
+    return attach();
+  } catch (error) {
+    if (!(error instanceof LibbpfError) || error.errnoName !== 'EINVAL') throw error;
+    const detail = `${path} has Thumb code there, or no start of an instruction; uprobes need ARM code (gcc -marm)`;
+    throw unsupportedError(operation, detail);
+  }
 }

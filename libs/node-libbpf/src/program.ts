@@ -31,7 +31,14 @@ import type {
   UprobeOptions,
   UsdtOptions,
 } from './probe-target.js';
-import { requireKprobe, requireKprobeMulti, requireUprobe, requireUprobeMulti, requireUsdt } from './probe-target.js';
+import {
+  attachToFile,
+  requireKprobe,
+  requireKprobeMulti,
+  requireUprobe,
+  requireUprobeMulti,
+  requireUsdt,
+} from './probe-target.js';
 import type { TestRunOptions, TestRunResult } from './test-run.js';
 import { requireTestRun } from './test-run.js';
 
@@ -162,11 +169,13 @@ export class Program {
   attachUprobe(options: UprobeOptions): PerfEventLink {
     const operation = `attach ${this.name} to user code`;
     const { path, name, offset, pid, onReturn } = requireUprobe(operation, options);
-    return this.#attachBy(
-      operation,
-      'perf_event',
-      (object, index) => object.attachUprobe(index, path, name, offset, pid, onReturn),
-      { does: 'attach', to: 'uprobe' },
+    return attachToFile(operation, path, () =>
+      this.#attachBy(
+        operation,
+        'perf_event',
+        (object, index) => object.attachUprobe(index, path, name, offset, pid, onReturn),
+        { does: 'attach', to: 'uprobe' },
+      ),
     );
   }
 
@@ -174,8 +183,10 @@ export class Program {
   attachUprobeMulti(options: UprobeMultiOptions): UprobeMultiLink {
     const operation = `attach ${this.name} to user functions`;
     const { path, functions, pid, onReturn } = requireUprobeMulti(operation, options);
-    return this.#attachBy(operation, 'uprobe_multi', (object, index) =>
-      object.attachUprobeMulti(index, path, functions, pid, onReturn),
+    return attachToFile(operation, path, () =>
+      this.#attachBy(operation, 'uprobe_multi', (object, index) =>
+        object.attachUprobeMulti(index, path, functions, pid, onReturn),
+      ),
     );
   }
 
@@ -183,10 +194,10 @@ export class Program {
   attachUsdt(options: UsdtOptions): UsdtLink {
     const operation = `attach ${this.name} to a USDT`;
     const { path, provider, name, pid } = requireUsdt(operation, options);
-    return this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid), {
-      does: 'attach',
-      to: 'usdt',
-    });
+    const needs = { does: 'attach', to: 'usdt' } as const;
+    return attachToFile(operation, path, () =>
+      this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid), needs),
+    );
   }
 
   /** On `category/name`, such as `sched/sched_switch` (≥ 4.7; a link that can be pinned from 5.15 on). */
