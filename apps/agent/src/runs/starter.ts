@@ -7,6 +7,7 @@ import type { Kernel, KernelRun } from '../kernel/port.js';
 import type { Fetcher } from '../link/fetcher.js';
 import { RunTelemetry } from '../telemetry/run-telemetry.js';
 import type { TrustKeeper } from '../trust/trust-keeper.js';
+import { requireTestedKernel } from './kernel-gate.js';
 import { KernelTypes, type KernelTypesOptions } from './kernel-types.js';
 import { objectFor, planRelease, type ReleaseObject, type ReleasePlan } from './release-plan.js';
 import type { LiveRun, RunSlot } from './run-slot.js';
@@ -33,10 +34,11 @@ export class Starter implements RunStarter {
 
   /** @throws AgentError, TrustError; then nothing of the run is in the kernel */
   async start(slot: RunSlot, entry: DesiredEntry): Promise<void> {
-    const { move, kernel, now } = this.options;
+    const { move, kernel, now, facts } = this.options;
+    requireTestedKernel(facts.kernelRelease);
     const signal = slot.abort.signal;
     const release = await this.release(slot, entry.release, signal);
-    const named = objectFor(release, this.options.facts.kernelArch);
+    const named = objectFor(release, facts.kernelArch);
     const object = await this.object(slot, named, signal);
     const tailored = await this.types.tailored(entry, named.digest, signal);
     move(slot, 'VERIFYING');

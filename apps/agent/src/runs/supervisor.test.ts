@@ -228,6 +228,16 @@ describe('supervisor', () => {
     expect(starts).toBe(2);
   });
 
+  it('does not try a kernel that is too old again', async () => {
+    desired = [entry()];
+    problem = new AgentError('KERNEL_TOO_OLD', 'this device runs Linux 4.19');
+    await reconcile();
+    nowSeconds += 1e6;
+    await reconcile();
+    expect(starts).toBe(1);
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'REJECTED', error: { code: 'KERNEL_TOO_OLD' } });
+  });
+
   it('cuts short a start that is not wanted any more', async () => {
     let open = (): void => undefined;
     gate = new Promise((resolve) => (open = resolve));

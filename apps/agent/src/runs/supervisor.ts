@@ -47,6 +47,7 @@ const rejections: ReadonlySet<string> = new Set<AgentErrorCode>([
   'VERIFIER_REFUSED',
   'BTF_MISSING',
   'KERNEL_DISABLED',
+  'KERNEL_TOO_OLD',
 ]);
 
 /** Carries out what `reconcile` decides. Each run is one chain of jobs, so that nothing is ever attached twice. */
