@@ -8,7 +8,7 @@ const parse = (line: string, environment: NodeJS.ProcessEnv = {}) =>
   );
 
 describe('the command line of the agent', () => {
-  it('reads both commands, with the folder of the packaged unit where none is named', () => {
+  it('reads its commands, with the folder of the packaged unit where none is named', () => {
     expect(parse('run')).toEqual({
       command: 'run',
       state: '/var/lib/bpfleet-agent',
@@ -24,6 +24,9 @@ describe('the command line of the agent', () => {
     expect(parse('run --btf /boot/vmlinux.btf')).toMatchObject({ kernel: true, btf: '/boot/vmlinux.btf' });
     expect(parse('run', { BPFLEET_AGENT_STATE: '/e' })).toMatchObject({ state: '/e' });
     expect(parse('run --state /s', { BPFLEET_AGENT_STATE: '/e' })).toMatchObject({ state: '/s' });
+    expect(parse('doctor')).toEqual({ command: 'doctor', bpffs: '/sys/fs/bpf', json: false });
+    expect(parse('doctor --json --bpffs /b')).toEqual({ command: 'doctor', bpffs: '/b', json: true });
+    expect(() => parse('run --json')).toThrow(UsageError);
     expect(parse('enrol --server=https://x --token bpf1.a.b.c --replace')).toEqual({
       command: 'enrol',
       server: 'https://x',

@@ -14,6 +14,7 @@ export type CommandLine =
       readonly state: string;
       readonly replace: boolean;
     }
+  | { readonly command: 'doctor'; readonly bpffs: string; readonly json: boolean }
   | {
       readonly command: 'run';
       readonly state: string;
@@ -36,6 +37,9 @@ export const usage = `bpfleet-agent runs signed eBPF probes on this device.
   bpfleet-agent run [--state FOLDER] [--bpffs FOLDER] [--no-kernel] [--btf FILE]
       run what the server asks of this device, pinned below a bpffs (${BPFFS_DEFAULT}); --no-kernel does everything but
       load programs; --btf names the file with the running kernel's BTF where it is not at /sys/kernel/btf/vmlinux
+  bpfleet-agent doctor [--bpffs FOLDER] [--json]
+      try what works on this kernel for this user with these capabilities, and say what is missing for the rest; exits with 1
+      where the agent could not work
   bpfleet-agent --version | --help
 
 The state folder is ${STATE_DEFAULT}, or what BPFLEET_AGENT_STATE says.
@@ -49,6 +53,7 @@ const options = {
   replace: { type: 'boolean' },
   'no-kernel': { type: 'boolean' },
   btf: { type: 'string' },
+  json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const;
@@ -57,6 +62,7 @@ type OptionName = keyof typeof options;
 const optionsOf: Readonly<Record<string, readonly OptionName[]>> = {
   enrol: ['server', 'token', 'state', 'replace'],
   run: ['state', 'bpffs', 'no-kernel', 'btf'],
+  doctor: ['bpffs', 'json'],
 };
 
 /**
@@ -68,7 +74,7 @@ export function parseCommandLine(args: readonly string[], environment: NodeJS.Pr
   if (values.version) return { command: 'version' };
   if (values.help) return { command: 'help' };
   const [command, ...rest] = positionals;
-  if (command === undefined) throw new UsageError('a command is missing: enrol or run; see --help');
+  if (command === undefined) throw new UsageError('a command is missing: enrol, run or doctor; see --help');
   const allowed = Object.hasOwn(optionsOf, command) ? optionsOf[command] : undefined;
   if (!allowed) throw new UsageError(`there is no command "${command}"; see --help`);
   if (rest.length > 0) throw new UsageError(`${command} takes no "${rest[0]}"; see --help`);
@@ -79,6 +85,7 @@ export function parseCommandLine(args: readonly string[], environment: NodeJS.Pr
     const { bpffs = BPFFS_DEFAULT, btf } = values;
     return { command, state, bpffs, kernel: values['no-kernel'] !== true, btf };
   }
+  if (command === 'doctor') return { command, bpffs: values.bpffs ?? BPFFS_DEFAULT, json: values.json === true };
   const { server, token, replace = false } = values;
   if (server === undefined) throw new UsageError('enrol needs --server URL, such as https://bpfleet.example.org');
   if (token === undefined) throw new UsageError('enrol needs --token TOKEN, as the server showed it');

@@ -19,6 +19,11 @@ async function obey(line: CommandLine): Promise<void> {
       process.stdout.write(`${JSON.stringify({ enrolled: true, device: await enrol(line) })}\n`);
       return;
     }
+    case 'doctor': {
+      const { doctor } = await import('./commands/doctor.js');
+      process.exitCode = await doctor(line, (text) => process.stdout.write(text));
+      return;
+    }
     case 'run': {
       const { run } = await import('./commands/run.js');
       return run(line);

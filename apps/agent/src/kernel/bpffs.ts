@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 const BPF_FS_MAGIC = 0xcafe4a11n;
 
-function isBpffs(folder: string): boolean {
+/** Whether this folder is (in) a bpffs. */
+export function isBpffs(folder: string): boolean {
   try {
     // A signed word in 32-bit user land: its upper half is sign.
     return BigInt.asUintN(32, statfsSync(folder, { bigint: true }).type) === BPF_FS_MAGIC;
