@@ -16,6 +16,6 @@ export type { TestMqttOptions } from './mqtt-client.js';
 export { startTestBroker } from './test-broker.js';
 export { createTestDatabase, startTestPostgres } from './test-postgres.js';
 export type { TestDatabase, TestPostgres } from './test-postgres.js';
-export { recordVmFact } from './vm-facts.js';
+export { recordKernelSupport, recordVmFact } from './vm-facts.js';
 export { describeWithVm } from './vm-gate.js';
 export { freePort, which } from '@bpfleet/embedded';

@@ -12,3 +12,9 @@ export function recordVmFact(target: VmTarget, fact: string, value: string): voi
   mkdirSync(dirname(file), { recursive: true });
   appendFileSync(file, `${JSON.stringify({ target, fact, value })}\n`);
 }
+
+/** What support-check.mjs of libs/node-libbpf found on a kernel, for `docs/kernel-support.json` (`npm run test:vm -- --write-support`). */
+export function recordKernelSupport(target: VmTarget, check: object): void {
+  const file = process.env['BPFLEET_VM_SUPPORT'];
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify({ kernel: target, check })}\n`);
+}
