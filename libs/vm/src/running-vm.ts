@@ -251,22 +251,30 @@ export class RunningVm {
   }
 
   #settled(exchange: ControlExchange, timeoutMs: number, late: () => VmError, signal?: AbortSignal): Promise<Outcome> {
-    signal?.addEventListener('abort', () => exchange.signal('SIGKILL'), { once: true });
-    return this.#within(exchange.outcome, timeoutMs, late, signal);
+    const kill = (): void => exchange.signal('SIGKILL');
+    if (signal?.aborted) kill();
+    else signal?.addEventListener('abort', kill, { once: true });
+    // One signal may outlive thousands of commands.
+    return this.#within(exchange.outcome, timeoutMs, late, signal).finally(() =>
+      signal?.removeEventListener('abort', kill),
+    );
   }
 
   /** The first of: the work, its deadline, the caller's abort, the end of the VM. */
   async #within<T>(work: Promise<T>, timeoutMs: number, late: () => VmError, signal?: AbortSignal): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
+    let abort = (): void => undefined;
     const deadline = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(late()), timeoutMs)));
     const aborted = new Promise<never>((_, reject) => {
-      if (signal?.aborted) reject(signal.reason as Error);
-      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      abort = () => reject(signal?.reason as Error);
+      if (signal?.aborted) abort();
+      else signal?.addEventListener('abort', abort, { once: true });
     });
     try {
       return await Promise.race([work, deadline, aborted, this.#failed]);
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
     }
   }
 

@@ -33,7 +33,7 @@ export function machineContract(harness: () => MachineHarness): void {
     (machine as LabMachine).prove({ object, globals: new Map(), btf: undefined }, PROOF_MS, signal);
 
   it(
-    'says what it is, judges one object after the other, and goes on after one that is none',
+    'says what it is, judges one object after the other, goes on after one that is none, and ends when it is to stop',
     async () => {
       const { good, refused, broken } = harness().objects;
       expect(machine?.kernel).toMatchObject({
@@ -49,6 +49,13 @@ export function machineContract(harness: () => MachineHarness): void {
       expect(await prove(refused)).toMatchObject({ verdict: 'refused', programs: [{ log: expect.any(String) }] });
       await expect(prove(broken)).rejects.toMatchObject({ failure: 'object' });
       expect(await prove(good)).toMatchObject({ verdict: 'accepted' });
+
+      const stop = new AbortController();
+      stop.abort(new Error('stop'));
+      await expect(prove(good, stop.signal)).rejects.toMatchObject({ failure: 'stopped' });
+      await machine?.stop();
+      await machine?.stop();
+      await expect(prove(good)).rejects.toMatchObject({ name: 'MachineError' });
     },
     PROOF_MS * 3,
   );
@@ -64,18 +71,5 @@ export function machineContract(harness: () => MachineHarness): void {
       await expect(prove(harness().objects.good)).rejects.toMatchObject({ name: 'MachineError' });
     },
     PROOF_MS * 2,
-  );
-
-  it(
-    'ends when it is to stop, as often as it is told to',
-    async () => {
-      const stop = new AbortController();
-      stop.abort(new Error('stop'));
-      await expect(prove(harness().objects.good, stop.signal)).rejects.toMatchObject({ failure: 'stopped' });
-      await machine?.stop();
-      await machine?.stop();
-      await expect(prove(harness().objects.good)).rejects.toMatchObject({ name: 'MachineError' });
-    },
-    PROOF_MS,
   );
 }
