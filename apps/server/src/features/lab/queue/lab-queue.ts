@@ -155,6 +155,9 @@ export class LabQueue {
        FROM "LabKernel" k JOIN "KernelGroup" g ON g.id = k."kernelGroupId"
        LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
        CROSS JOIN (${LIVE_RELEASES}) r
+       -- Left to ON CONFLICT alone, every look would lock, and so write, every row.
+       WHERE NOT EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j."releaseId" = r.id
+         AND j.source IS NOT DISTINCT FROM COALESCE(g."btfDigest", b."btfDigest"))
        ON CONFLICT ("labKernelId", "releaseId") DO UPDATE
          SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $1
          WHERE "LabJob".source IS DISTINCT FROM EXCLUDED.source AND "LabJob".state <> 'proving'`,

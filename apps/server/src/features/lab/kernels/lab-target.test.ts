@@ -1,0 +1,43 @@
+import { describe, expect, it } from '@jest/globals';
+import { labArchSchema, labSuiteSchema } from '@bpfleet/api';
+import { VM_TARGETS } from '@bpfleet/vm';
+import { archOfTarget, suiteOf, targetOf, userLandOf, userLandTarget } from './lab-target.js';
+
+const arches = labArchSchema.options;
+
+/** What `make` gives for all that can be asked for, without what it refuses. */
+function all(
+  make: (suite: (typeof labSuiteSchema.options)[number], arch: 'arm64' | 'armv7', land: 'arm64' | 'armv7') => string,
+): string[] {
+  const asked = labSuiteSchema.options.flatMap((suite) =>
+    arches.flatMap((arch) => arches.map((land) => [suite, arch, land] as const)),
+  );
+  return asked.flatMap((one) => {
+    try {
+      return [make(...one)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+describe('the targets of the lab', () => {
+  it('are all that a VM can boot, each by its suite, and told back as they were asked for', () => {
+    expect(all(targetOf).sort()).toEqual([...VM_TARGETS].sort());
+    expect([
+      suiteOf('arm64-6.1-compat32'),
+      archOfTarget('arm64-6.1-compat32'),
+      userLandOf('arm64-6.1-compat32'),
+    ]).toEqual(['bookworm', 'arm64', 'armv7']);
+  });
+
+  it('give a kernel of somebody’s own its user land, where it can run it', () => {
+    const lands = all((_, arch, land) => userLandTarget(arch, land));
+    expect([...new Set(lands)].sort()).toEqual(['arm64-6.1', 'arm64-6.1-compat32', 'armv7-6.1']);
+    expect(() => userLandTarget('armv7', 'arm64')).toThrow(/armv7 kernel cannot run arm64/);
+  });
+
+  it('say what there is when a suite has none', () => {
+    expect(() => targetOf('trixie', 'armv7', 'armv7')).toThrow(/no kernel of trixie armv7; there are .*bookworm armv7/);
+  });
+});
