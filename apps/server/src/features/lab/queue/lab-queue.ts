@@ -154,10 +154,11 @@ export class LabQueue {
        SELECT k.id, r.id, COALESCE(g."btfDigest", b."btfDigest"), $1
        FROM "LabKernel" k JOIN "KernelGroup" g ON g.id = k."kernelGroupId"
        LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
-       CROSS JOIN (${LIVE_RELEASES}) r
+       CROSS JOIN (${LIVE_RELEASES}) r JOIN "Release" published ON published.id = r.id
        -- Left to ON CONFLICT alone, every look would lock, and so write, every row.
        WHERE NOT EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j."releaseId" = r.id
          AND j.source IS NOT DISTINCT FROM COALESCE(g."btfDigest", b."btfDigest"))
+       ORDER BY published."createdAt", r.id
        ON CONFLICT ("labKernelId", "releaseId") DO UPDATE
          SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $1
          WHERE "LabJob".source IS DISTINCT FROM EXCLUDED.source AND "LabJob".state <> 'proving'`,
