@@ -145,6 +145,11 @@ describe('what a kernel is said to do with a release', () => {
       /This very kernel/,
     ],
     [
+      'the same where it was loaded by a tailored BTF',
+      { kernel: noBtf, known: { ...added, addendum: true, resolution: resolution('unknown', 'poison') } },
+      /loaded it/,
+    ],
+    [
       'a tailored BTF is signed',
       { kernel: noBtf, known: { ...added, addendum: true } },
       /^This very kernel has loaded it\.$/,

@@ -79,12 +79,12 @@ export class PaperFleet {
 
   /** The types that a device gave. */
   async knowTypes(...kernels: ForeignKernel[]): Promise<void> {
-    for (const kernel of kernels) {
-      const bytes = foreignBtf(kernel);
-      const digest = digestOf(bytes);
-      const pointerBits = kernel === 'armhf-6.1' ? 32 : 64;
-      await this.get(KernelBtfs).add({ digest, bytes, pointerBits, source: 'device', addedBy: 'dpaper' });
-    }
+    for (const kernel of kernels) await this.knowBtf(foreignBtf(kernel), kernel === 'armhf-6.1' ? 32 : 64);
+  }
+
+  async knowBtf(bytes: Buffer, pointerBits: 32 | 64): Promise<void> {
+    const digest = digestOf(bytes);
+    await this.get(KernelBtfs).add({ digest, bytes, pointerBits, source: 'device', addedBy: 'dpaper' });
   }
 
   async release(object: Buffer, extra = ''): Promise<string> {
