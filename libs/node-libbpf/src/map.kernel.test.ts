@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, afterEach, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
 import { FixtureCompiler } from '../fixtures/compile.js';
-import type { BpfMap, BpfObject } from './index.js';
-import { openObject, possibleCpus } from './index.js';
+import type { BpfObject } from './index.js';
+import { BpfMap, openObject, possibleCpus } from './index.js';
 
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
@@ -62,6 +62,17 @@ describeWithKernel('BpfMap', ['root'], () => {
     expect(seen.size).toBe(9_000);
     const part = hash.readAll({ entriesMax: 100 });
     expect([part.count, part.truncated]).toEqual([100, true]);
+  });
+
+  it('tells of a map whether it is read in batches, empty or not, and of a queue that it is not', () => {
+    const hash = map('a_hash');
+    expect(hash.readsInBatches()).toBe(true);
+    for (let key = 0; key < 1000; key++) hash.update(u32(key), u64(1n));
+    expect(hash.readsInBatches()).toBe(true);
+    expect(hash.readAll().count).toBe(1000);
+    expect(
+      BpfMap.create({ type: 'queue', name: 'q', keyBytes: 0, valueBytes: 8, maxEntries: 1 }).readsInBatches(),
+    ).toBe(false);
   });
 
   it('reads a whole array, LRU and trie', () => {
