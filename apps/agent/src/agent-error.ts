@@ -24,6 +24,7 @@ export type AgentErrorCode =
   | 'LOAD_FAILED'
   | 'ATTACH_FAILED'
   | 'KERNEL_DISABLED'
+  | 'FEATURE_MISSING' // of those that the probe requires
   | 'KERNEL_TOO_OLD' // than the oldest one that tests run on
   | 'LEASE_LAPSED'
   | 'ABORTED';

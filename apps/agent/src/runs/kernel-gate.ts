@@ -17,3 +17,14 @@ export function requireTestedKernel(release: string): void {
   const why = tooOldKernel(release);
   if (why !== undefined) throw new AgentError('KERNEL_TOO_OLD', why, { kernelRelease: release, oldest });
 }
+
+/**
+ * A probe says what it requires where its programs do not show it. What the kernel did not tell is tried.
+ * @throws AgentError FEATURE_MISSING
+ */
+export function requireFeatures(required: readonly string[], lacks: readonly string[] = []): void {
+  const missing = required.filter((feature) => lacks.includes(feature));
+  if (missing.length === 0) return;
+  const names = missing.join(', ');
+  throw new AgentError('FEATURE_MISSING', `this kernel lacks ${names}, which the probe requires`, { missing: names });
+}

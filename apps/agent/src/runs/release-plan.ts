@@ -26,6 +26,8 @@ export interface ReleasePlan {
   readonly globals: ReadonlyMap<string, Uint8Array>;
   readonly telemetry: TelemetryPlan;
   readonly mapBytes: number;
+  /** What the kernel has to have, beside what shows when it is loaded. */
+  readonly features: readonly string[];
   readonly wantsInterfaces: boolean;
   readonly typeNeeds: KernelTypeNeeds;
   readonly attachOptionsOf: (program: string) => AttachOptions;
@@ -66,6 +68,7 @@ export function planRelease(
       globals: globalImages(object, manifest, params),
       telemetry: telemetryPlan(manifest, object),
       mapBytes,
+      features: manifest.requires.features,
       wantsInterfaces: usesDecoder(manifest, 'ifname'),
       typeNeeds: kernelTypeNeeds(object),
       attachOptionsOf: (program) => attachOptions(manifest, program, params),

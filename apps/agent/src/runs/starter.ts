@@ -7,7 +7,7 @@ import type { Kernel, KernelRun } from '../kernel/port.js';
 import type { Fetcher } from '../link/fetcher.js';
 import { RunTelemetry } from '../telemetry/run-telemetry.js';
 import type { TrustKeeper } from '../trust/trust-keeper.js';
-import { requireTestedKernel } from './kernel-gate.js';
+import { requireFeatures, requireTestedKernel } from './kernel-gate.js';
 import { KernelTypes, type KernelTypesOptions } from './kernel-types.js';
 import { objectFor, planRelease, type ReleaseObject, type ReleasePlan } from './release-plan.js';
 import type { LiveRun, RunSlot } from './run-slot.js';
@@ -43,6 +43,7 @@ export class Starter implements RunStarter {
     const tailored = await this.types.tailored(entry, named.digest, signal);
     move(slot, 'VERIFYING');
     const plan = planRelease(release, object, entry, this.machine);
+    requireFeatures(plan.features, facts.lacks);
     if (signal.aborted) throw new AgentError('ABORTED', 'not wanted any more');
     const btfPath = this.types.pathFor(plan.typeNeeds, tailored);
     const { name, globals } = plan;

@@ -60,6 +60,7 @@ function fakeStarter(owner: () => Supervisor): RunStarter {
       globals: new Map(),
       telemetry: { rings: [], snapshots: [], stacks: [] },
       mapBytes: 0,
+      features: [],
       wantsInterfaces: false,
       typeNeeds: { relocations: 0, programs: [], symbols: [] },
       attachOptionsOf: () => ({}),

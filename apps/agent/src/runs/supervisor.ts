@@ -48,6 +48,7 @@ const rejections: ReadonlySet<string> = new Set<AgentErrorCode>([
   'BTF_MISSING',
   'KERNEL_DISABLED',
   'KERNEL_TOO_OLD',
+  'FEATURE_MISSING',
 ]);
 
 /** Carries out what `reconcile` decides. Each run is one chain of jobs, so that nothing is ever attached twice. */
