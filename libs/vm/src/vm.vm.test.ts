@@ -169,3 +169,33 @@ await describeWithVm('arm64-6.1', 'what goes wrong', () => {
     await expect(startVm({ target: 'arm64-6.1', bootTimeoutMs: 50 })).rejects.toMatchObject({ code: 'VM_BOOT' });
   });
 });
+
+await describeWithVm('arm64-6.1', 'a machine that systemd boots', () => {
+  let vm: RunningVm;
+
+  beforeAll(async () => {
+    vm = await startVm({ target: 'arm64-6.1', init: 'systemd', bootTimeoutMs: BOOT_TIMEOUT_MS });
+  }, BOOT_TIMEOUT_MS);
+
+  afterAll(async () => {
+    await vm?.stop();
+  });
+
+  it('gets everything up that Debian starts, and nothing fails', async () => {
+    const up = await vm.exec(['systemctl', 'is-system-running', '--wait'], { timeoutMs: BOOT_TIMEOUT_MS });
+    const failed = await vm.output(['systemctl', 'list-units', '--failed', '--plain', '--no-legend', '--no-pager']);
+    expect([up.stdout.toString().trim(), failed]).toEqual(['running', '']);
+    expect(await vm.output(['systemctl', 'list-jobs', '--no-legend', '--no-pager'])).not.toMatch(/\S/);
+  });
+
+  it('runs a service as an image of a device would', async () => {
+    await vm.put('/etc/systemd/system/probe.service', '[Service]\nType=oneshot\nExecStart=/bin/touch /run/probed\n');
+    await vm.sh('systemctl daemon-reload; systemctl start probe.service; test -e /run/probed');
+  });
+
+  it('comes back when it is rebooted', async () => {
+    const before = vm.guest.bootId;
+    await vm.reboot();
+    expect(vm.guest.bootId).not.toBe(before);
+  });
+});
