@@ -139,17 +139,20 @@ function testKernel(target: VmTarget): void {
   if (target === 'armv7-6.1') {
     it('reads other slots of an array of maps than were written, which is why the library refuses it', async () => {
       const lines = [
-        "import { BpfMap } from './dist/index.js';",
+        "import { BpfMap, MapOfMaps } from './dist/index.js';",
         'const u32 = (value) => { const bytes = Buffer.alloc(4); bytes.writeUInt32LE(value); return bytes; };',
         "const shape = { type: 'hash', keyBytes: 4, valueBytes: 8, maxEntries: 2 };",
         'const inner = [0, 1, 2, 3].map((slot) => BpfMap.create({ ...shape, name: `inner${slot}` }));',
         "const outer = BpfMap.create({ type: 'array_of_maps', name: 'outer', keyBytes: 4, valueBytes: 4, maxEntries: 4, inner: inner[0] });",
         'for (const [slot, map] of inner.entries()) outer.update(u32(slot), u32(map.fd));',
         'const found = inner.map((_, slot) => outer.lookup(u32(slot))?.readUInt32LE(0));',
-        'console.log(JSON.stringify(found.map((id) => inner.findIndex((map) => map.id === id))));',
+        'const slots = found.map((id) => inner.findIndex((map) => map.id === id));',
+        "let refusal = 'none'; try { new MapOfMaps(outer); } catch (error) { refusal = error.code; }",
+        'console.log(JSON.stringify({ slots, refusal }));',
       ];
       await vm.put('/opt/node-libbpf/slots.mjs', lines.join('\n'));
-      expect(JSON.parse(await runNode(vm, 'slots.mjs'))).toEqual([0, 2, -1, -1]);
+      const told: unknown = JSON.parse(await runNode(vm, 'slots.mjs'));
+      expect(told).toEqual({ slots: [0, 2, -1, -1], refusal: 'BPF_UNSUPPORTED' });
     });
   }
 }
