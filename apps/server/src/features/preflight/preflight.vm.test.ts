@@ -104,7 +104,7 @@ async function enrol(machine: LabMachine, types: Buffer): Promise<Facts> {
   return facts;
 }
 
-for (const target of ['arm64-6.1', 'arm64-6.12', 'armv7-6.1'] as const) {
+for (const target of ['arm64-5.10', 'arm64-6.1', 'arm64-6.12', 'armv7-6.1'] as const) {
   await describeWithVm(target, 'pre-flight', () => {
     it(
       'agrees with what the kernel does: no wrong “takes it”, no wrong “refuses”',
