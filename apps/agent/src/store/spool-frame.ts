@@ -1,6 +1,6 @@
-import { crc32 } from 'node:zlib';
 import { streams } from '@bpfleet/wire';
 import * as z from 'zod';
+import { crc32 } from './crc32.js';
 
 /**
  * Frames of a spool segment: u32 bytes of the body, u32 CRC-32 of the body, then the body: u16 bytes of the meta data, the
