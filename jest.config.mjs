@@ -1,6 +1,6 @@
 // Tests run from the TypeScript sources: every workspace import is mapped to the library's src/index.ts, so a test never
 // sees a stale build. The native addon and the BPF compiler are the two things a test needs built (`npm run build`).
-// Tests that boot kernels take minutes each: `npm run test:vm` runs them, one after the other, and `npm test` none of them.
+// Tests that boot kernels take minutes each: `npm run test:vm` runs them, one after the other; `npm test` the devices of apps/e2e.
 const isVmRun = process.env.BPFLEET_VM_TESTS === '1';
 
 export default {

@@ -11,37 +11,59 @@ import { describeWithVm, recordVmFact } from '@bpfleet/testkit';
 import type { VmTarget } from '@bpfleet/vm';
 import { until } from './process.js';
 import { repositoryDir, Stack } from './stack.js';
-import { HOST_FROM_VM, VmDevice } from './vm-device.js';
+import { HOST_FROM_VM, KERNEL_ARGS, VmDevice } from './vm-device.js';
 import { FORKS, PINGS, PRIORITY_CALLS, UNLINKS, work, type Witnessed } from './vm-workload.js';
 
 const LONG_MS = 900_000;
 const BUILT_IN = ['count_packets', 'count_syscalls', 'profile_cpu', 'run_queue_latency', 'trace_exec', 'trace_tcp'];
-const EVERYWHERE = ['fork_by_tracepoint', 'unlink_by_kprobe'];
+/** Ten more, each for something that some of these kernels lack. */
+const MADE = [
+  ...['fork_by_tracepoint', 'unlink_by_kprobe', 'packets_by_cgroup', 'enter_by_tp_btf', 'add_by_loop'],
+  ...['state_before_5_14', 'tai_by_helper', 'with_user_ring', 'unlink_by_fentry', 'unlink_by_lsm'],
+];
+const EVERYWHERE = ['fork_by_tracepoint', 'unlink_by_kprobe', 'packets_by_cgroup'];
+const FROM_6_1 = ['tai_by_helper', 'with_user_ring'];
 /** arm64 has direct calls, on which these two stand, from 6.4 on: before, they load and cannot attach (errno 524). */
 const FROM_6_4 = ['unlink_by_fentry', 'unlink_by_lsm'];
+/** These want a kernel that shows its types, and for the second, one that compiles programs. */
+const WITH_BTF = ['enter_by_tp_btf'];
+const WITH_JIT = ['add_by_loop'];
 
 interface Expected {
+  readonly suite: 'bullseye' | 'bookworm' | 'trixie';
   readonly kernelArch: string;
   readonly userBits: 32 | 64;
   readonly showsBtf: boolean;
-  readonly probes: readonly string[];
+  /** Of `MADE`, what attaches; the rest does not. */
+  readonly takes: readonly string[];
 }
 
-const TARGETS: Readonly<Partial<Record<VmTarget, Expected>>> = {
-  'arm64-6.12': { kernelArch: 'arm64', userBits: 64, showsBtf: true, probes: [...EVERYWHERE, ...FROM_6_4] },
-  'arm64-6.1': { kernelArch: 'arm64', userBits: 64, showsBtf: true, probes: EVERYWHERE },
-  'arm64-5.10': { kernelArch: 'arm64', userBits: 64, showsBtf: true, probes: EVERYWHERE },
-  'arm64-6.1-compat32': { kernelArch: 'arm64', userBits: 32, showsBtf: true, probes: EVERYWHERE },
-  'armv7-6.1': { kernelArch: 'arm', userBits: 32, showsBtf: false, probes: EVERYWHERE },
+const [arm64, shown] = ['arm64', true];
+const modern = [...EVERYWHERE, ...FROM_6_1, ...WITH_BTF, ...WITH_JIT];
+const TARGETS: Readonly<Record<VmTarget, Expected>> = {
+  'arm64-6.12': { suite: 'trixie', kernelArch: arm64, userBits: 64, showsBtf: shown, takes: [...modern, ...FROM_6_4] },
+  'arm64-6.1': { suite: 'bookworm', kernelArch: arm64, userBits: 64, showsBtf: shown, takes: modern },
+  'arm64-5.10': {
+    ...{ suite: 'bullseye', kernelArch: arm64, userBits: 64, showsBtf: shown },
+    takes: [...EVERYWHERE, ...WITH_BTF, 'state_before_5_14'],
+  },
+  'arm64-6.1-compat32': { suite: 'bookworm', kernelArch: arm64, userBits: 32, showsBtf: shown, takes: modern },
+  'armv7-6.1': {
+    ...{ suite: 'bookworm', kernelArch: 'arm', userBits: 32, showsBtf: false },
+    takes: [...EVERYWHERE, ...FROM_6_1],
+  },
 };
 
 const ATTACHED = ['ATTACHED', 'SOAKED', 'SUCCEEDED'] as const;
+const REFUSED = ['REJECTED', 'FAILED'] as const;
 /** Made by pahole from the kernel's debug package (scripts/fetch-kernel-btf.mjs): what an administrator of such devices has. */
-const ARMHF_BTF = join(repositoryDir, 'libs/btf/test/kernels/armhf-6.1.btf.br');
+const ARMHF_BTF_PACKED = join(repositoryDir, 'libs/btf/test/kernels/armhf-6.1.btf.br');
 
 let stack: Stack;
 let http: Server;
 const folder = mkdtempSync(join(tmpdir(), 'bpfleet-arm-'));
+const ARMHF_BTF = join(folder, 'vmlinux.btf');
+const releases = new Map<string, string>();
 
 beforeAll(async () => {
   const script = join(repositoryDir, 'apps/agent/package/main.mjs');
@@ -49,13 +71,19 @@ beforeAll(async () => {
   const build = promisify(execFile)(process.execPath, [script, ...options], { maxBuffer: 1 << 24 });
   stack = await Stack.start({
     deviceHost: HOST_FROM_VM,
-    environment: { BPFLEET_PACKAGES_DIR: join(folder, 'packages'), BPFLEET_FURTHER_PROGRAM_TYPES: 'lsm' },
+    environment: {
+      BPFLEET_PACKAGES_DIR: join(folder, 'packages'),
+      BPFLEET_FURTHER_PROGRAM_TYPES: 'lsm',
+      // This machine's kernel is none of theirs: only the lab's say what they would do.
+      BPFLEET_PROVE_ON_HOST: 'nobody',
+    },
   });
   http = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
-  for (const probe of BUILT_IN) await assign(join(repositoryDir, 'libs/probes', probe), 'all');
-  for (const probe of EVERYWHERE) await assign(join(import.meta.dirname, '../probes', probe), 'all');
-  for (const probe of FROM_6_4) await assign(join(import.meta.dirname, '../probes', probe), 'kernel >= 6.4');
+  for (const probe of BUILT_IN) await assign(probe, join(repositoryDir, 'libs/probes', probe));
+  for (const probe of MADE) await assign(probe, join(import.meta.dirname, '../probes', probe));
+  writeFileSync(ARMHF_BTF, brotliDecompressSync(readFileSync(ARMHF_BTF_PACKED)));
   await build;
+  await stack.startPart('lab');
 }, LONG_MS);
 afterAll(async () => {
   http?.close();
@@ -63,17 +91,29 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, LONG_MS);
 
-async function assign(probe: string, selector: string): Promise<void> {
-  const releaseId = await stack.publish(probe);
-  await stack.api.call('createAssignment', { body: { releaseId, selector, params: {} } });
+async function assign(probe: string, source: string): Promise<void> {
+  const releaseId = await stack.publish(source);
+  releases.set(probe, releaseId);
+  await stack.api.call('createAssignment', { body: { releaseId, selector: 'all', params: {} } });
+}
+
+/** A kernel in the lab that is set up as the device is. */
+async function addToLab(target: VmTarget, { suite, kernelArch, userBits, showsBtf }: Expected): Promise<void> {
+  const arch = kernelArch === 'arm' ? 'armv7' : 'arm64';
+  const words = ['lab', 'add', '--suite', suite, '--arch', arch, '--name', target, '--cmdline', KERNEL_ARGS.join(' ')];
+  if (userBits === 32 && arch === 'arm64') words.push('--user-land', 'armv7');
+  if (!showsBtf) words.push('--btf', ARMHF_BTF);
+  expect(await stack.cli(...words)).toMatchObject({ code: 0 });
 }
 
 function testDevice(target: VmTarget, expected: Expected): void {
   let device: VmDevice;
   let seen: Witnessed;
-  const probes = [...BUILT_IN, ...expected.probes];
+  const probes = [...BUILT_IN, ...expected.takes];
+  const refused = MADE.filter((probe) => !expected.takes.includes(probe));
 
   beforeAll(async () => {
+    await addToLab(target, expected);
     device = await VmDevice.start(stack, target);
   }, LONG_MS);
   afterAll(async () => {
@@ -120,9 +160,15 @@ function testDevice(target: VmTarget, expected: Expected): void {
         const { error } = await device.run('trace_exec', 'REJECTED');
         expect(error).toMatchObject({ code: 'BTF_MISSING', message: expect.stringContaining('bpfleet btf add') });
         const { kernel } = await stack.api.call('getDeviceKernel', { path: { id: device.id } });
-        const btf = join(folder, 'vmlinux.btf');
-        writeFileSync(btf, brotliDecompressSync(readFileSync(ARMHF_BTF)));
-        const added = await stack.cli('btf', 'add', btf, '--build-id', kernel?.kernelBuildId ?? '', '--arch', 'arm');
+        const added = await stack.cli(
+          'btf',
+          'add',
+          ARMHF_BTF,
+          '--build-id',
+          kernel?.kernelBuildId ?? '',
+          '--arch',
+          'arm',
+        );
         expect(added).toMatchObject({ code: 0, stdout: expect.stringContaining('1 device has that kernel.') });
       },
     );
@@ -130,7 +176,23 @@ function testDevice(target: VmTarget, expected: Expected): void {
 
   onDevice('takes the signed probes and attaches them', async () => {
     for (const probe of probes) await device.run(probe, ...ATTACHED);
-    recordVmFact(target, 'load', `${probes.length} probes`);
+    for (const probe of refused) await device.run(probe, ...REFUSED);
+    recordVmFact(target, 'load', `${probes.length} of ${probes.length + refused.length}`);
+  });
+
+  onDevice('does with each release what pre-flight said', async () => {
+    const wrong: string[] = [];
+    const said = { takes: 0, refuses: 0, unknown: 0 };
+    for (const probe of [...probes, ...refused]) {
+      const answer = await device.preflight(releases.get(probe) as string);
+      said[answer.verdict] += 1;
+      const happened = probes.includes(probe) ? 'takes' : 'refuses';
+      if (answer.verdict !== happened && answer.verdict !== 'unknown')
+        wrong.push(`${probe}: ${answer.verdict} (${answer.reasons.map(({ sentence }) => sentence).join(' ')})`);
+    }
+    expect(wrong).toEqual([]);
+    expect(said.takes).toBeGreaterThanOrEqual(BUILT_IN.length);
+    recordVmFact(target, 'pre-flight', `${said.takes} take, ${said.refuses} refuse, ${said.unknown} unknown, 0 wrong`);
   });
 
   onDevice('reports what its kernel saw, as the kernel itself tells it', async () => {

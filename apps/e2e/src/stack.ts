@@ -14,7 +14,7 @@ const serverMain = join(repositoryDir, 'apps/server/dist/main.js');
 const agentMain = join(repositoryDir, 'apps/agent/dist/main.js');
 const cliMain = join(repositoryDir, 'apps/cli/dist/main.js');
 
-export type Part = 'broker' | 'server' | 'ingest' | 'agent';
+export type Part = 'broker' | 'server' | 'ingest' | 'lab' | 'agent';
 
 /** A broker that is not ours: where the server and where devices reach it. */
 export interface ForeignBroker {
@@ -139,7 +139,7 @@ export class Stack {
       );
       return;
     }
-    const roles = { broker: 'broker', server: 'api,control', ingest: 'ingest' }[part];
+    const roles = { broker: 'broker', server: 'api,control', ingest: 'ingest', lab: 'lab' }[part];
     const environment = { ...this.environment, BPFLEET_ROLES: roles };
     this.parts.set(part, await startNode(part, serverMain, [], environment, log));
   }
@@ -233,7 +233,7 @@ export class Stack {
   /** In the order that leaves nothing in the kernel: the agent first, by SIGTERM. */
   async stop(): Promise<void> {
     if (this.enrolled && !this.parts.has('agent')) await this.startPart('agent').catch(() => undefined);
-    for (const part of ['agent', 'ingest', 'server', 'broker'] as const) await this.endPart(part, 'SIGTERM');
+    for (const part of ['agent', 'lab', 'ingest', 'server', 'broker'] as const) await this.endPart(part, 'SIGTERM');
     await this.stopPostgres();
     rmSync(this.dir, { recursive: true, force: true });
   }

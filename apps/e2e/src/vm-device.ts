@@ -6,6 +6,8 @@ const BOOT_TIMEOUT_MS = 240_000;
 const INSTALL_TIMEOUT_MS = 240_000;
 /** Where a VM finds this machine's loopback. */
 export const HOST_FROM_VM = '10.0.2.2';
+/** BPF LSM is built into Debian's kernels and, but for this, not among those that are active. */
+export const KERNEL_ARGS = ['lsm=lockdown,yama,bpf'];
 const AGENT_HOME = '/var/lib/bpfleet-agent';
 
 /** A device in a VM: boots by systemd, and its agent is installed with the line that the server shows. */
@@ -18,9 +20,7 @@ export class VmDevice {
 
   /** `stack` must have been started with `deviceHost: HOST_FROM_VM` and the packages of the VM's architecture. */
   static async start(stack: Stack, target: VmTarget): Promise<VmDevice> {
-    // BPF LSM is built into Debian's kernels and, but for this, not among those that are active.
-    const kernelArgs = ['lsm=lockdown,yama,bpf'];
-    const vm = await startVm({ target, init: 'systemd', kernelArgs, bootTimeoutMs: BOOT_TIMEOUT_MS });
+    const vm = await startVm({ target, init: 'systemd', kernelArgs: KERNEL_ARGS, bootTimeoutMs: BOOT_TIMEOUT_MS });
     try {
       const { command } = await stack.api.call('createEnrolmentToken', { body: { name: target } });
       const said = await vm.sh(command, { timeoutMs: INSTALL_TIMEOUT_MS });
@@ -56,6 +56,23 @@ export class VmDevice {
         return items.find((item) => item.probe === probe && states.includes(item.state));
       },
       180_000,
+    );
+  }
+
+  /** What the server says of a release on this device, once the lab has a word on its kernel. */
+  preflight(releaseId: string) {
+    return until(
+      `the lab has tried release ${releaseId} for ${this.vm.target}`,
+      async () => {
+        const { items } = await this.stack.api.call('getLab', {});
+        const kernel = items.find(({ name }) => name === this.vm.target);
+        if (kernel?.state === 'failed') throw new Error(`the lab's kernel failed: ${kernel.reason}`);
+        if (kernel === undefined || kernel.jobs.waiting + kernel.jobs.proving > 0 || kernel.jobs.done === 0)
+          return undefined;
+        const { groups } = await this.stack.api.call('preflight', { body: { releaseId, selector: `id = ${this.id}` } });
+        return groups[0]?.resolution === 'pending' ? undefined : groups[0];
+      },
+      600_000,
     );
   }
 
