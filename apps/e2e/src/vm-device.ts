@@ -1,4 +1,4 @@
-import { RunningVm, startVm, type VmTarget } from '@bpfleet/vm';
+import { NO_IO_URING, RunningVm, startVm, type VmTarget } from '@bpfleet/vm';
 import { until } from './process.js';
 import type { Stack } from './stack.js';
 
@@ -9,6 +9,16 @@ export const HOST_FROM_VM = '10.0.2.2';
 /** BPF LSM is built into Debian's kernels and, but for this, not among those that are active. */
 export const KERNEL_ARGS = ['lsm=lockdown,yama,bpf'];
 const AGENT_HOME = '/var/lib/bpfleet-agent';
+
+interface Memory {
+  readonly anonymousKib: number;
+  readonly residentKib: number;
+}
+
+function memoryOf(status: string): Memory {
+  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]);
+  return { anonymousKib: kib('RssAnon'), residentKib: kib('VmRSS') };
+}
 
 /** A device in a VM: boots by systemd, and its agent is installed with the line that the server shows. */
 export class VmDevice {
@@ -106,10 +116,14 @@ export class VmDevice {
   }
 
   /** Anonymous and whole resident memory of the agent, in KiB. */
-  async agentMemory(): Promise<{ anonymousKib: number; residentKib: number }> {
-    const status = await this.vm.sh('cat /proc/$(systemctl show -P MainPID bpfleet-agent)/status');
-    const kib = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]);
-    return { anonymousKib: kib('RssAnon'), residentKib: kib('VmRSS') };
+  async agentMemory(): Promise<Memory> {
+    return memoryOf(await this.vm.sh('cat /proc/$(systemctl show -P MainPID bpfleet-agent)/status'));
+  }
+
+  /** The same of the agent's own Node with nothing to do and no flags. */
+  async emptyNodeMemory(): Promise<Memory> {
+    const script = "process.stdout.write(require('fs').readFileSync('/proc/self/status'))";
+    return memoryOf(await this.vm.output(['/opt/bpfleet-agent/lib/node', '-e', script], { env: NO_IO_URING }));
   }
 
   /** What the agent said of itself: for a test that fails. */
