@@ -1,14 +1,18 @@
 // Tests run from the TypeScript sources: every workspace import is mapped to the library's src/index.ts, so a test never
 // sees a stale build. The native addon and the BPF compiler are the two things a test needs built (`npm run build`).
-// Tests that boot kernels take minutes each: `npm run test:vm` runs them, one after the other; `npm test` the devices of apps/e2e.
-const isVmRun = process.env.BPFLEET_VM_TESTS === '1';
+// Tests that boot kernels take minutes each, one after the other: `npm run test:vm` runs all of them, `npm test` only the devices,
+// from the installation to a reboot.
+const vmTests = process.env.BPFLEET_VM_TESTS;
+const TESTS = {
+  all: ['<rootDir>/libs/**/*.vm.test.ts', '<rootDir>/apps/**/*.vm.test.ts'],
+  devices: ['<rootDir>/apps/e2e/src/arm.vm.test.ts'],
+};
+const isVmRun = vmTests !== undefined;
 
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  testMatch: isVmRun
-    ? ['<rootDir>/libs/**/*.vm.test.ts', '<rootDir>/apps/**/*.vm.test.ts']
-    : ['<rootDir>/libs/**/*.test.ts', '<rootDir>/apps/**/*.test.ts'],
+  testMatch: isVmRun ? TESTS[vmTests] : ['<rootDir>/libs/**/*.test.ts', '<rootDir>/apps/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/dist-types/', ...(isVmRun ? [] : ['\\.vm\\.test\\.ts$'])],
   modulePathIgnorePatterns: ['/dist/', '/dist-types/'],
   moduleNameMapper: {

@@ -45,7 +45,7 @@ try {
   // Its title begins with the target; the colon keeps arm64-6.1 from also choosing arm64-6.12.
   const chosen = target ? ['-t', `${target}: `] : [];
   const result = runJest([...jestArgs, ...chosen], {
-    BPFLEET_VM_TESTS: '1',
+    BPFLEET_VM_TESTS: 'all',
     BPFLEET_VM_FACTS: factsFile,
     BPFLEET_VM_SUPPORT: supportFile,
   });

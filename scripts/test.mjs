@@ -5,9 +5,6 @@ import { runJest } from './run-jest.mjs';
 import { Refusal, say } from './say.mjs';
 import { counts, skippedTests, summaryLine } from './test-summary.mjs';
 
-// Devices in VMs, from the installation to a reboot. The other VM tests are `npm run test:vm`.
-const deviceTests = ['apps/e2e/src/arm.vm.test.ts'];
-
 /** @typedef {{ passed: number, failed: number, skipped: number }} Numbers */
 
 /**
@@ -19,9 +16,7 @@ async function test(args) {
   await buildAll();
   // A chosen subset is that alone; everything has the devices in VMs too, which need the machine for themselves.
   if (args.length > 0) return count(runJest(args), true);
-  const [host, devices] = [runJest([]), runJest(deviceTests, { BPFLEET_VM_TESTS: '1' })].map((one) =>
-    count(one, false),
-  );
+  const [host, devices] = [runJest([]), runJest([], { BPFLEET_VM_TESTS: 'devices' })].map((one) => count(one, false));
   return add(/** @type {Numbers} */ (host), /** @type {Numbers} */ (devices));
 }
 

@@ -37,8 +37,11 @@ async function openFleet({ dataDir, httpPort }: VmCommandOptions): Promise<ApiCl
 /** Makes the package that the server hands out, unless there is one of this version. */
 function ensurePackage(arch: 'arm64' | 'armv7'): void {
   const index = join(repositoryDir, 'packages/index.json');
-  const has = existsSync(index) && readFileSync(index, 'utf8').includes(`"arch":"${arch}"`);
-  if (has) return say(`the ${arch} package in packages/ is used; \`npm run package -- --arch ${arch}\` makes it anew`);
+  const made = existsSync(index)
+    ? (JSON.parse(readFileSync(index, 'utf8')) as { packages: { arch: string }[] })
+    : undefined;
+  if (made?.packages.some((one) => one.arch === arch))
+    return say(`the ${arch} package in packages/ is used; \`npm run package -- --arch ${arch}\` makes it anew`);
   say(`making the agent's package for ${arch}, once`);
   const script = join(repositoryDir, 'apps/agent/package/main.mjs');
   execFileSync(process.execPath, [script, '--arch', arch, '--format', 'deb'], {
