@@ -30,7 +30,8 @@ export interface Built {
 
 const ARCHES: readonly ProbeArch[] = ['x86_64', 'arm64', 'arm'];
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/[^\n]*/g;
-const NEEDS_ARCH = /\b(__TARGET_ARCH_\w+|pt_regs|PT_REGS\w*|BPF_KPROBE\w*|BPF_KRETPROBE\w*|BPF_KSYSCALL|BPF_UPROBE|BPF_URETPROBE)\b/;
+const NEEDS_ARCH =
+  /\b(__TARGET_ARCH_\w+|pt_regs|PT_REGS\w*|BPF_KPROBE\w*|BPF_KRETPROBE\w*|BPF_KSYSCALL|BPF_UPROBE|BPF_URETPROBE)\b/;
 const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
 
 /** From what was uploaded to objects by architecture: compiled in the jail, or taken as they are. */
