@@ -53,7 +53,7 @@ const TARGETS: Readonly<Record<VmTarget, Expected>> = {
   'armv7-6.1': {
     ...{ suite: 'bookworm', kernelArch: 'arm', userBits: 32, showsBtf: false },
     takes: [...EVERYWHERE, 'tai_by_helper'],
-    notHeld: ['with_user_ring'],
+    notHeld: ['with_user_ring', ...FROM_6_4],
   },
 };
 
