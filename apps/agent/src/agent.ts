@@ -273,7 +273,9 @@ export class Agent {
 
   private takeFresh(payload: Buffer): void {
     const now = this.options.clock.now();
-    const { fresh, wantsRoot, wantsDesired } = this.trust.takeFresh(payload, now);
+    const answer = this.trust.takeFresh(payload, now);
+    if (!answer) return this.options.log('debug', 'fresh.overtaken');
+    const { fresh, wantsRoot, wantsDesired } = answer;
     this.newestDesired = fresh.digests.desired;
     this.leases.renew();
     // The other half of the answer is on its way; if it does not come, the question is put again.
@@ -328,7 +330,8 @@ export class Agent {
       const oldest = this.spool.oldest(stream);
       return { stream, epoch: oldest?.epoch ?? epoch, floor: oldest?.floor ?? null };
     });
-    await this.link.publish({ kind: 'sync' }, encodeMessage({ v: 1, ...this.trust.question(), streams: held }));
+    const question = this.trust.question(this.options.clock.now());
+    await this.link.publish({ kind: 'sync' }, encodeMessage({ v: 1, ...question, streams: held }));
   }
 
   private nextBirth(): { online: Buffer; offline: Buffer } {

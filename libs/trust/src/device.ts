@@ -55,11 +55,16 @@ export function acceptDesired(
   return desired;
 }
 
-/** Answers the question "is what I hold still what the server wants?" for the nonce of this very sync. */
-export function acceptFresh(root: RootDocument, device: string, nonce: string, bytes: Uint8Array): FreshDocument {
+/** Answers the question "is what I hold still what the server wants?" for the nonce of a sync that is under way. */
+export function acceptFresh(
+  root: RootDocument,
+  device: string,
+  nonces: readonly string[],
+  bytes: Uint8Array,
+): FreshDocument {
   const fresh = verifyDocument('fresh', bytes, signersOf(root, root.roles.director));
   assertDevice('fresh', device, fresh.device);
-  if (fresh.nonce !== nonce) {
+  if (!nonces.includes(fresh.nonce)) {
     throw new TrustError('TRUST_FRESHNESS', 'the fresh document answers another nonce: it may be a replay');
   }
   return fresh;

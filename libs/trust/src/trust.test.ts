@@ -125,7 +125,7 @@ describe('documents', () => {
   });
 
   it('are refused before they are parsed when they are too large', () => {
-    expect(codeOf(() => acceptFresh(root, device, '0'.repeat(32), Buffer.alloc(3000, 0x20)))).toBe('TRUST_SIZE');
+    expect(codeOf(() => acceptFresh(root, device, ['0'.repeat(32)], Buffer.alloc(3000, 0x20)))).toBe('TRUST_SIZE');
   });
 
   it('with a field nobody knows are refused', () => {
@@ -159,8 +159,8 @@ describe('a device', () => {
       { type: 'fresh', device, nonce: '1'.repeat(32), time: '2026-01-01T00:00:00Z', generation: 1, digests },
       [keys.director],
     );
-    expect(codeOf(() => acceptFresh(root, device, '1'.repeat(32), bytes))).toBe('accepted');
-    expect(codeOf(() => acceptFresh(root, device, '2'.repeat(32), bytes))).toBe('TRUST_FRESHNESS');
+    expect(codeOf(() => acceptFresh(root, device, ['1'.repeat(32)], bytes))).toBe('accepted');
+    expect(codeOf(() => acceptFresh(root, device, ['2'.repeat(32)], bytes))).toBe('TRUST_FRESHNESS');
   });
 
   it('takes a release only by its digest and only from a key that may sign that probe', () => {

@@ -93,7 +93,7 @@ describe('trust keeper', () => {
   it('takes one answer to each question, and no other', () => {
     const keeper = open();
     expect(() => keeper.takeFresh(fresh('0'.repeat(32)), now)).toThrow(/nobody asked/);
-    const { nonce } = keeper.question();
+    const { nonce } = keeper.question(now);
     expect(() => keeper.takeFresh(fresh('0'.repeat(32)), now)).toThrow(/another nonce/);
     expect(() => keeper.takeFresh(flipByte(fresh(nonce)), now)).toThrow();
     expect(() => keeper.takeFresh(fresh(nonce, { key: releaseKey }), now)).toThrow(/valid signature/);
@@ -101,13 +101,40 @@ describe('trust keeper', () => {
     expect(() => keeper.takeFresh(fresh(nonce), now)).toThrow(/nobody asked/);
   });
 
+  it('takes answers that cross, each once, and drops without a word one that a later answer has overtaken', () => {
+    const keeper = open();
+    const [first, second] = [keeper.question(now).nonce, keeper.question(now).nonce];
+    expect(keeper.takeFresh(fresh(first), now)).toMatchObject({ wantsDesired: true });
+    expect(keeper.takeFresh(fresh(second), now)).toMatchObject({ wantsDesired: true });
+    expect(() => keeper.takeFresh(fresh(first), now)).toThrow(/nobody asked/);
+    const [overtaken, newest] = [keeper.question(now).nonce, keeper.question(now).nonce];
+    expect(keeper.takeFresh(fresh(newest, { time: '2026-02-01T00:00:00.000Z' }), now)).toBeDefined();
+    expect(keeper.takeFresh(fresh(overtaken, { time: '2026-03-01T00:00:00.000Z' }), now)).toBeUndefined();
+    expect(keeper.time?.realtimeMs).toBe(Date.parse('2026-02-01T00:00:00.000Z'));
+    keeper.question(now);
+    for (const replayed of [overtaken, newest])
+      expect(() => keeper.takeFresh(fresh(replayed), now)).toThrow(/another nonce: it may be a replay/);
+  });
+
+  it('takes no answer to a question that is too old, nor to one of too many', () => {
+    const keeper = open();
+    const old = keeper.question(now).nonce;
+    const later = { ...now, seconds: now.seconds + 301 };
+    const young = keeper.question(later).nonce;
+    expect(() => keeper.takeFresh(fresh(old), later)).toThrow(/another nonce/);
+    expect(keeper.takeFresh(fresh(young), later)).toBeDefined();
+    const nonces = Array.from({ length: 5 }, () => keeper.question(later).nonce);
+    expect(() => keeper.takeFresh(fresh(nonces[0] as string), later)).toThrow(/another nonce/);
+    expect(keeper.takeFresh(fresh(nonces[1] as string), later)).toBeDefined();
+  });
+
   it('keeps trusted time across restarts, and never turns it back', () => {
     const first = open();
-    first.takeFresh(fresh(first.question().nonce), now);
+    first.takeFresh(fresh(first.question(now).nonce), now);
     const second = open();
     const known = Date.parse('2026-01-01T00:00:00.000Z');
     expect(second.time?.realtimeMs).toBe(known);
-    second.takeFresh(fresh(second.question().nonce, { time: '1999-01-01T00:00:00.000Z' }), { ...now, seconds: 11 });
+    second.takeFresh(fresh(second.question(now).nonce, { time: '1999-01-01T00:00:00.000Z' }), { ...now, seconds: 11 });
     expect(second.time?.realtimeMs).toBe(known + 1_000);
   });
 

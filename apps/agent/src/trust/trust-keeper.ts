@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   acceptAddendum,
   acceptBlob,
@@ -26,6 +25,7 @@ import type { BootPoint } from '../core/lease.js';
 import { errorFacts } from '../log.js';
 import type { DocumentStore } from '../store/documents.js';
 import type { JsonFile } from '../store/json-file.js';
+import { OpenQuestions } from './open-questions.js';
 
 export interface AcceptedFresh {
   readonly fresh: FreshDocument;
@@ -42,7 +42,7 @@ export class TrustKeeper {
   private currentRoot: RootDocument;
   private currentRootDigest: string;
   private held: { document: DesiredDocument; digest: string } | undefined;
-  private nonce: string | undefined;
+  private readonly questions = new OpenQuestions();
   private refusal: RunError | undefined;
   private heardTime: TrustedTime | undefined;
 
@@ -83,19 +83,22 @@ export class TrustKeeper {
     return this.heardTime;
   }
 
-  /** A new question: only an answer to this one will be taken. */
-  question(): Pick<Sync, 'nonce' | 'held'> {
-    this.nonce = randomBytes(16).toString('hex');
+  /** A new question. Those before it stay open for a while: a hint may come while an answer is on its way. */
+  question(now: BootPoint): Pick<Sync, 'nonce' | 'held'> {
     const generation = this.held?.document.generation ?? 0;
-    return { nonce: this.nonce, held: { root: this.currentRootDigest, desired: this.desiredDigest, generation } };
+    const held = { root: this.currentRootDigest, desired: this.desiredDigest, generation };
+    return { nonce: this.questions.ask(now), held };
   }
 
-  /** @throws TrustError; then nothing has changed */
-  takeFresh(bytes: Uint8Array, now: BootPoint): AcceptedFresh {
-    if (this.nonce === undefined)
-      throw new TrustError('TRUST_FRESHNESS', 'a fresh document came that nobody asked for');
-    const fresh = acceptFresh(this.currentRoot, this.device, this.nonce, bytes);
-    this.nonce = undefined;
+  /**
+   * The answer to an open question; undefined for one that the answer to a later question has overtaken.
+   * @throws TrustError; then nothing has changed
+   */
+  takeFresh(bytes: Uint8Array, now: BootPoint): AcceptedFresh | undefined {
+    const nonces = this.questions.nonces(now);
+    if (nonces.length === 0) throw new TrustError('TRUST_FRESHNESS', 'a fresh document came that nobody asked for');
+    const fresh = acceptFresh(this.currentRoot, this.device, nonces, bytes);
+    if (!this.questions.answer(fresh.nonce)) return undefined;
     this.heardTime = hearTime(this.heardTime, Date.parse(fresh.time), now);
     this.timeFile.writeSoon(this.heardTime);
     return {

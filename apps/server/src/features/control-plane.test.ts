@@ -146,7 +146,7 @@ class Device {
     this.heard.length = 0;
     await this.say({ kind: 'sync' }, { v: 1, nonce, held, streams: [] });
     const desired = acceptDesired(this.root, this.id, undefined, await this.hear('desired'));
-    const fresh = acceptFresh(this.root, this.id, nonce, await this.hear('fresh'));
+    const fresh = acceptFresh(this.root, this.id, [nonce], await this.hear('fresh'));
     expect(fresh.generation).toBeGreaterThanOrEqual(desired.generation);
     return fresh;
   }

@@ -48,7 +48,7 @@ export async function sync(
   const answers = sent.filter(({ topic }) => topic.kind === 'fresh');
   if (answers.length !== 1) throw new Error(`${answers.length} fresh documents came for one sync`);
   const root = bench.keys.root.document;
-  const fresh = acceptFresh(root, device, nonce, answers[0]?.payload as Buffer);
+  const fresh = acceptFresh(root, device, [nonce], answers[0]?.payload as Buffer);
   const envelope = sent.find(({ topic }) => topic.kind === 'desired')?.payload;
   return { fresh, envelope, desired: envelope && acceptDesired(root, device, undefined, envelope) };
 }
