@@ -18,6 +18,8 @@ export const liveEventSchema = z.discriminatedUnion('type', [
     samples: z.number(),
     events: z.number(),
   }),
+  /** What the lab knows or does. `release`: whose proof went on; null: a kernel came, went or came up, which may concern any. */
+  z.object({ type: z.literal('lab'), release: z.string().nullable() }),
   /** This client was too slow: so many events were not sent to it. Read again what is on the screen. */
   z.object({ type: z.literal('dropped'), count: z.number() }),
 ]);

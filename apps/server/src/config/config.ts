@@ -5,6 +5,11 @@ import { z } from 'zod';
 export const serverRoles = ['broker', 'api', 'control', 'ingest', 'lab'] as const;
 export type ServerRole = (typeof serverRoles)[number];
 
+/**
+ * Under emulation a boot takes ten seconds on an idle machine and minutes on one with other work, and so does what the verifier
+ * of a device does in ten seconds. Less than 30 s would give up kernels that are well.
+ */
+const labTimeoutS = z.coerce.number().int().min(30).max(3_600).default(300);
 const port = z.coerce.number().int().min(0).max(65_535);
 
 /** Environment of the server, parsed once at start. Paths are absolute or relative to the working directory. */
@@ -45,6 +50,9 @@ const environmentSchema = z.object({
     .min(1)
     .max(64)
     .default(Math.max(1, Math.floor(availableParallelism() / 2))),
+  /** Of the role lab: how long a kernel may take to come up, and to say of one release whether it takes it. */
+  BPFLEET_LAB_BOOT_TIMEOUT_S: labTimeoutS,
+  BPFLEET_LAB_PROVE_TIMEOUT_S: labTimeoutS,
   /** Types that can change what a device does, comma separated: `lsm` programs may refuse what processes ask for. */
   BPFLEET_FURTHER_PROGRAM_TYPES: z
     .string()
@@ -80,6 +88,8 @@ export interface ServerConfig {
   readonly tailoredBtf: 'missing' | 'always';
   readonly proveOnHost: 'all' | 'admins' | 'nobody';
   readonly labMachines: number;
+  readonly labBootTimeoutMs: number;
+  readonly labProveTimeoutMs: number;
   /** Program types that a release may have beyond those that only observe or can be taken off again. */
   readonly furtherProgramTypes: readonly string[];
 }
@@ -107,6 +117,8 @@ export abstract class Config implements ServerConfig {
   abstract readonly tailoredBtf: 'missing' | 'always';
   abstract readonly proveOnHost: 'all' | 'admins' | 'nobody';
   abstract readonly labMachines: number;
+  abstract readonly labBootTimeoutMs: number;
+  abstract readonly labProveTimeoutMs: number;
   abstract readonly furtherProgramTypes: readonly string[];
 }
 
@@ -145,6 +157,8 @@ export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: strin
     tailoredBtf: env.BPFLEET_TAILORED_BTF,
     proveOnHost: env.BPFLEET_PROVE_ON_HOST,
     labMachines: env.BPFLEET_LAB_MACHINES,
+    labBootTimeoutMs: env.BPFLEET_LAB_BOOT_TIMEOUT_S * 1_000,
+    labProveTimeoutMs: env.BPFLEET_LAB_PROVE_TIMEOUT_S * 1_000,
     furtherProgramTypes: env.BPFLEET_FURTHER_PROGRAM_TYPES,
   });
 }

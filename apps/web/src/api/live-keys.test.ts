@@ -16,6 +16,15 @@ describe('staleKeys', () => {
     ]);
   });
 
+  it('reads the lab again when it goes on, and of releases the one that it proves', () => {
+    const proof = staleKeys({ type: 'lab', release: 'r1' });
+    expect(proof).toEqual(expect.arrayContaining([['lab'], ['release', 'r1', 'kernels'], ['preflight']]));
+    expect(proof).not.toContainEqual(['release']);
+    expect(staleKeys({ type: 'lab', release: null })).toEqual(
+      expect.arrayContaining([['lab'], ['release'], ['kernels']]),
+    );
+  });
+
   it('reads everything when the server could not tell everything', () => {
     expect(staleKeys({ type: 'dropped', count: 3 })).toBe('all');
   });

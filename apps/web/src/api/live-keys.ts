@@ -15,6 +15,11 @@ export function staleKeys(event: LiveEvent): readonly Key[] | 'all' {
       return [['assignments'], ['runs'], ['probes']];
     case 'telemetry':
       return [['telemetry', event.device], ['overview']];
+    case 'lab':
+      // A proof changes what pre-flight says; a kernel that comes up may bring its types with it.
+      return event.release === null
+        ? [['lab'], ['release'], ['kernels'], ['preflight'], ['kernel-upgrade']]
+        : [['lab'], ['release', event.release, 'kernels'], ['preflight'], ['kernel-upgrade']];
     case 'dropped':
       return 'all';
   }
@@ -27,6 +32,8 @@ export function gatherMs(key: Key): number {
       return 2_000;
     case 'devices':
     case 'overview':
+    case 'preflight':
+    case 'kernel-upgrade':
       return 3_000;
     default:
       return 250;

@@ -51,6 +51,7 @@ export class LabWorker implements OnApplicationBootstrap, OnModuleDestroy {
     this.forget();
     await Promise.all([this.seen, ...this.pumps].map((pump) => pump.stop()));
     await this.sql.pool.query('DELETE FROM "LabHost" WHERE holder = $1', [this.holder]);
+    await this.live.publish({ type: 'lab', release: null });
   }
 
   private round(): Promise<boolean> {
@@ -59,11 +60,12 @@ export class LabWorker implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async tellOfMe(): Promise<boolean> {
     const now = this.clock.now();
-    await this.sql.pool.query(
+    const { rows } = await this.sql.pool.query<{ fresh: boolean }>(
       `INSERT INTO "LabHost" (holder, machines, reason, "seenAt") VALUES ($1, $2, $3, $4)
-       ON CONFLICT (holder) DO UPDATE SET "seenAt" = EXCLUDED."seenAt"`,
+       ON CONFLICT (holder) DO UPDATE SET "seenAt" = EXCLUDED."seenAt" RETURNING xmax = 0 AS fresh`,
       [this.holder, this.missing === undefined ? this.config.labMachines : 0, this.missing ?? null, now],
     );
+    if (rows[0]?.fresh) await this.live.publish({ type: 'lab', release: null });
     await this.sql.pool.query('DELETE FROM "LabHost" WHERE "seenAt" < $1', [
       new Date(now.getTime() - HOST_FORGOTTEN_MS),
     ]);

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { LiveEvent } from '@bpfleet/api';
 import { digestOf } from '@bpfleet/trust';
 import { describeWithKernel } from '@bpfleet/testkit';
+import { LiveBus } from '../../platform/live/live-bus.js';
 import { KernelBuilds, KernelVerdicts, type KernelVerdict } from '../kernels/index.js';
 import { READS_PID } from '../kernels/testing/core-object.js';
 import { foreignBtf } from '../kernels/testing/kernel-btf.js';
@@ -14,7 +16,8 @@ describeWithKernel('the kernel lab', ['clang'], () => {
   let machines: FakeMachines;
 
   beforeAll(async () => {
-    lab = await LabBench.start(new FakeMachines());
+    const timeouts = { BPFLEET_LAB_BOOT_TIMEOUT_S: '90', BPFLEET_LAB_PROVE_TIMEOUT_S: '45' };
+    lab = await LabBench.start(new FakeMachines(), timeouts);
     machines = lab.machines;
   });
   afterAll(() => lab?.stop());
@@ -22,6 +25,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
     await lab.clear();
     Object.assign(machines, { runningMax: 0, kernel: FAKE_KERNEL, btf: undefined });
     machines.orders.length = machines.proofs.length = machines.bootFailures.length = 0;
+    machines.timeoutsMs.boot.length = machines.timeoutsMs.proof.length = 0;
     machines.onProof = machines.onStart = () => undefined;
   });
 
@@ -46,6 +50,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       expect(await lab.settle()).toBe(1);
       expect([machines.orders.length, machines.running]).toEqual([1, 0]);
       expect(await words(releases)).toEqual(['accepted', 'refused', 'accepted']);
+      expect(machines.timeoutsMs).toEqual({ boot: [90_000], proof: [45_000, 45_000, 45_000] });
 
       const row = await kernelRow();
       expect(row).toMatchObject({ state: 'ready', holder: null, leaseUntil: null, bootMs: 1_234, failures: 0 });
@@ -54,6 +59,24 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       const build = await lab.bench.prisma.kernelBuild.findUnique({ where: { buildId: 'fa'.repeat(20) } });
       expect(build).toMatchObject({ btfDigest: digestOf(machines.btf), addedBy: 'kari', kernelArch: 'arm64' });
       expect(await lab.bench.prisma.kernelBtf.findFirst()).toMatchObject({ source: 'admin' });
+    });
+
+    it('is heard of at each step by those who watch', async () => {
+      const { id } = await lab.publish();
+      const heard: LiveEvent[] = [];
+      let last: () => void = () => undefined;
+      const ended = new Promise<void>((resolve) => (last = resolve));
+      // A VM is claimed, comes up and finds what waits; then the proof is under way, and done; then the VM is given back.
+      const steps = ['added', 'claimed', 'booted', 'filled'].map((): string | null => null).concat([id, id, null]);
+      const forget = lab.bench.get(LiveBus).subscribe((event) => {
+        if (event.type !== 'lab') return;
+        if (heard.push(event) === steps.length) last();
+      });
+      await lab.addKernel('board');
+      await lab.settle();
+      await ended;
+      expect(heard.map((event) => event.type === 'lab' && event.release)).toEqual(steps);
+      forget();
     });
 
     it('leaves with its verdict what it measured, and why it refused', async () => {

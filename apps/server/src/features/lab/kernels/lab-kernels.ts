@@ -11,6 +11,7 @@ import { digestOf } from '@bpfleet/trust';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { Clock } from '../../../platform/clock.js';
 import { DomainError, notFound } from '../../../platform/errors.js';
+import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelBtfError, readKernelBtf } from '../../../verify/index.js';
 import { KernelBtfs } from '../../kernels/index.js';
@@ -38,6 +39,7 @@ export class LabKernels {
     private readonly clock: Clock,
     private readonly blobs: BlobStore,
     private readonly btfs: KernelBtfs,
+    private readonly live: LiveBus,
   ) {}
 
   /** Keeps a file that a kernel is going to be made of. Throws LAB_IMAGE, BTF_INVALID, BTF_ARCH (422). */
@@ -71,7 +73,10 @@ export class LabKernels {
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8 WHERE (SELECT count(*) FROM "LabKernel") < $10`,
         [id, name, target, image ?? null, btf ?? null, kernelArgs, jit ?? null, now, actor, LAB_KERNELS_MAX],
       );
-      if (rowCount === 1) return id;
+      if (rowCount === 1) {
+        await this.live.publish({ type: 'lab', release: null });
+        return id;
+      }
     } catch (error) {
       if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
       const message = `the lab has a kernel named ${name}: give another name, or remove that one`;
@@ -89,6 +94,7 @@ export class LabKernels {
     const gone = rows[0];
     if (!gone) throw notFound('lab kernel', nameOrId);
     if (gone.imageDigest !== null) await this.forgetImage(gone.imageDigest);
+    await this.live.publish({ type: 'lab', release: null });
     return { id: gone.id, name: gone.name };
   }
 
@@ -119,6 +125,8 @@ export class LabKernels {
            WHERE "LabJob".state <> 'proving'`,
         [chosen.rows.map(({ id }) => id), releaseId, now],
       );
+      // Null: a kernel that was given up is tried again as well.
+      await this.live.publish({ type: 'lab', release: null }, client);
       return rowCount ?? 0;
     });
   }

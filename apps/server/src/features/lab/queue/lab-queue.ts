@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { LiveEvent } from '@bpfleet/api';
 import type { Facts } from '@bpfleet/wire';
 import { Clock } from '../../../platform/clock.js';
+import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelGroups, type KernelGroup } from '../../kernels/groups/index.js';
 import { LIVE_RELEASES } from '../../releases/catalogue/index.js';
@@ -10,6 +12,8 @@ export const LEASE_MS = 60_000;
 /** Boots in a row that may fail, and tries of one release that may come to nothing for a reason that is not its own. */
 export const FAILURES_MAX = 3;
 const RETRY_MS = 30_000;
+/** Of a kernel, or of several jobs at once. */
+const KERNEL_CHANGED: LiveEvent = { type: 'lab', release: null };
 const CONSOLE_CHARS_MAX = 8_000;
 const REASON_CHARS_MAX = 1_000;
 
@@ -46,7 +50,8 @@ export interface BootFailure {
 /**
  * Which kernel of the lab proves what, in Postgres, so that any server with the role lab may do it. Who claims a kernel holds
  * its lease and renews it while its VM runs. When that server dies the lease runs out, the kernel is claimed by another, and
- * what was being proven waits again. Everything that a holder writes is written only while it still holds the lease.
+ * what was being proven waits again. Everything that a holder writes is written only while it still holds the lease. What changes
+ * is said over LiveBus, so that nobody who watches need ask.
  */
 @Injectable()
 export class LabQueue {
@@ -54,6 +59,7 @@ export class LabQueue {
     private readonly sql: ControlSql,
     private readonly clock: Clock,
     private readonly groups: KernelGroups,
+    private readonly live: LiveBus,
   ) {}
 
   /**
@@ -74,7 +80,9 @@ export class LabQueue {
         [holder, new Date(now.getTime() + LEASE_MS), now],
       );
       const kernel = rows[0];
-      if (kernel) await client.query(RETURN_ABANDONED, [kernel.id, FAILURES_MAX, now]);
+      if (!kernel) return undefined;
+      await client.query(RETURN_ABANDONED, [kernel.id, FAILURES_MAX, now]);
+      await this.live.publish(KERNEL_CHANGED, client);
       return kernel;
     });
   }
@@ -105,6 +113,7 @@ export class LabQueue {
       if (kernel.kernelGroupId !== null && kernel.kernelGroupId !== group.id) {
         await client.query(`DELETE FROM "LabJob" WHERE "labKernelId" = $1`, [kernel.id]);
       }
+      await this.live.publish(KERNEL_CHANGED, client);
       return group;
     });
   }
@@ -127,6 +136,7 @@ export class LabQueue {
         dueAt,
       ],
     );
+    await this.live.publish(KERNEL_CHANGED);
   }
 
   /** The VM is gone, and the kernel may be claimed again. What was under way waits, without counting as a try. */
@@ -141,6 +151,7 @@ export class LabQueue {
       await client.query(`UPDATE "LabJob" SET state = 'waiting' WHERE "labKernelId" = $1 AND state = 'proving'`, [
         kernelId,
       ]);
+      await this.live.publish(KERNEL_CHANGED, client);
     });
   }
 
@@ -164,6 +175,7 @@ export class LabQueue {
          WHERE "LabJob".source IS DISTINCT FROM EXCLUDED.source AND "LabJob".state <> 'proving'`,
       [this.clock.now()],
     );
+    if (rowCount) await this.live.publish(KERNEL_CHANGED);
     return rowCount ?? 0;
   }
 
@@ -177,7 +189,9 @@ export class LabQueue {
        RETURNING id, "releaseId", source, alone, attempts`,
       [kernelId, holder, given.shared, this.clock.now()],
     );
-    return rows[0];
+    const job = rows[0];
+    if (job) await this.live.publish({ type: 'lab', release: job.releaseId });
+    return job;
   }
 
   async done(job: LabJob, kernelId: string, holder: string): Promise<boolean> {
@@ -212,6 +226,7 @@ export class LabQueue {
        WHERE k.id = $1 AND k.holder = $2 AND j."labKernelId" = k.id AND (j.id = ANY($3::bigint[]) ${others})`,
       [kernelId, holder, jobs.map(({ id }) => id)],
     );
+    await this.live.publish(KERNEL_CHANGED);
   }
 
   private async change(
@@ -226,6 +241,7 @@ export class LabQueue {
          AND EXISTS (SELECT FROM "LabKernel" k WHERE k.id = $2 AND k.holder = $3 FOR SHARE)`,
       [job.id, kernelId, holder, this.clock.now(), ...values],
     );
+    if (rowCount === 1) await this.live.publish({ type: 'lab', release: job.releaseId });
     return rowCount === 1;
   }
 }

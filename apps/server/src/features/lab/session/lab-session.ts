@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Facts } from '@bpfleet/wire';
+import { Config } from '../../../config/config.js';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { DomainError } from '../../../platform/errors.js';
 import { KernelVerdicts } from '../../kernels/index.js';
@@ -12,10 +13,6 @@ import { LeaseKeeper } from './lease-keeper.js';
 import { ProofOrders } from './proof-order.js';
 import { crashVerdict, refusal, timeoutVerdict, verdictOfReport, type LabVerdict } from './verdict-of-report.js';
 
-/** Under emulation a boot takes ten seconds on an idle machine, and minutes on one with other work. */
-const BOOT_TIMEOUT_MS = 300_000;
-/** What the verifier of a device does in 10 s takes it minutes under emulation. */
-const PROOF_TIMEOUT_MS = 300_000;
 /** After so many the kernel is booted anew: what one leaves behind must not meet too many others. */
 const PROOFS_PER_BOOT_MAX = 50;
 
@@ -43,6 +40,7 @@ export class LabSession {
     private readonly releases: ReleaseCatalogue,
     private readonly verdicts: KernelVerdicts,
     private readonly blobs: BlobStore,
+    private readonly config: Config,
   ) {}
 
   /** False when there was nothing to do. Returns when the VM is gone and its lease given back, also when `stop` ends it early. */
@@ -63,7 +61,7 @@ export class LabSession {
   private async boot(kernel: ClaimedKernel, holder: string, signal: AbortSignal): Promise<void> {
     let machine: LabMachine | undefined;
     try {
-      machine = await this.machines.start(await this.orderOf(kernel), BOOT_TIMEOUT_MS, signal);
+      machine = await this.machines.start(await this.orderOf(kernel), this.config.labBootTimeoutMs, signal);
       const facts = await this.introduction.introduce(kernel, machine);
       const group = await this.queue.booted(kernel, holder, facts, machine.bootMs);
       if (!group) throw new MachineError('boot', 'there is no room for its kernel group: too many are in use');
@@ -103,7 +101,7 @@ export class LabSession {
     try {
       const prepared = await this.orders.prepare(release, boot.facts);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
-      const report = await boot.machine.prove(prepared.order, PROOF_TIMEOUT_MS, boot.signal);
+      const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
       return await this.record(boot, job, verdictOfReport(report, prepared.order.object));
     } catch (error) {
       if (error instanceof MachineError) return this.notProven(boot, job, error);
@@ -141,7 +139,7 @@ export class LabSession {
         else await this.queue.separate(kernel.id, holder, touched);
         return false;
       case 'timeout':
-        if (solo) await this.record(boot, job, timeoutVerdict(PROOF_TIMEOUT_MS));
+        if (solo) await this.record(boot, job, timeoutVerdict(this.config.labProveTimeoutMs));
         else await this.queue.setAside(job, kernel.id, holder);
         return false;
       case 'stopped':

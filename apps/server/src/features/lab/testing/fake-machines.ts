@@ -31,6 +31,8 @@ export const FAKE_KERNEL: MeasuredKernel = {
 /** VMs without a kernel: what they say of an object is what a test told them to. */
 export class FakeMachines extends LabMachines {
   readonly orders: MachineOrder[] = [];
+  /** How long each boot and each proof was given. */
+  readonly timeoutsMs: { boot: number[]; proof: number[] } = { boot: [], proof: [] };
   readonly proofs: FakeProof[] = [];
   /** Started and not stopped. */
   running = 0;
@@ -57,8 +59,9 @@ export class FakeMachines extends LabMachines {
     return Promise.resolve(this.lacking);
   }
 
-  async start(order: MachineOrder, _timeoutMs: number, signal: AbortSignal): Promise<LabMachine> {
+  async start(order: MachineOrder, timeoutMs: number, signal: AbortSignal): Promise<LabMachine> {
     this.orders.push(order);
+    this.timeoutsMs.boot.push(timeoutMs);
     await this.onStart();
     if (signal.aborted) throw new MachineError('stopped', 'it was to stop');
     const failure = this.bootFailures.shift();
@@ -89,6 +92,7 @@ class FakeMachine implements LabMachine {
     const proof = { boot: this.boot, object: digestOf(object), globals: [...globals.keys()] };
     const whole = { ...proof, btf: btf === undefined ? undefined : digestOf(btf) };
     this.machines.proofs.push(whole);
+    this.machines.timeoutsMs.proof.push(timeoutMs);
     await this.machines.onProof(whole);
     if (signal.aborted) throw new MachineError('stopped', 'it was to stop');
     const answer = this.machines.answerTo(object);

@@ -39,10 +39,13 @@ export class LabBench<M extends LabMachines> {
     private readonly database: TestDatabase,
   ) {}
 
-  static async start<M extends LabMachines>(machines: M): Promise<LabBench<M>> {
+  static async start<M extends LabMachines>(
+    machines: M,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<LabBench<M>> {
     const database = await createTestDatabase();
     const modules = [ControlModule, KernelsApiModule, LabTestModule.over(machines)];
-    return new LabBench(await Bench.start({ databaseUrl: database.url, modules }), machines, database);
+    return new LabBench(await Bench.start({ databaseUrl: database.url, modules, environment }), machines, database);
   }
 
   get queue(): LabQueue {
