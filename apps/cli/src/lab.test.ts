@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { LabKernel, ReleaseOnKernel } from '@bpfleet/api';
-import { ContractServer } from './testing/contract-server.js';
-import { buildCli, runCli } from './testing/run-cli.js';
+import type { Lab, LabKernel, ReleaseOnKernel } from '@bpfleet/api';
+import { ContractServer, Refusal } from './testing/contract-server.js';
+import { buildCli, runCli, tailCli } from './testing/run-cli.js';
 import { release } from './testing/samples.js';
 
 const server = new ContractServer();
@@ -85,6 +85,55 @@ describe('bpfleet lab list', () => {
     expect((await cli('lab', 'list')).stdout).toContain(reason);
     server.answers = { getLab: () => ({ items: [], hosts: [] }) };
     expect((await cli('lab', 'list')).stdout).toContain('bpfleet lab add --suite trixie');
+  });
+});
+
+describe('bpfleet lab list --watch', () => {
+  const env = { BPFLEET_SERVER: '', BPFLEET_TOKEN: 'bpft_test' };
+  const hosts = [{ name: 'here', machines: 1, reason: null, seenAt: at }];
+  const states: Lab['items'][] = [
+    [{ ...kernel, state: 'booting', group: null, proving: null, jobs: { waiting: 2, proving: 0, done: 0, failed: 0 } }],
+    [{ ...kernel, jobs: { waiting: 1, proving: 1, done: 0, failed: 0 } }],
+    [{ ...kernel, proving: null, jobs: { waiting: 0, proving: 0, done: 2, failed: 0 } }],
+    [],
+  ];
+
+  it('asks when the server tells of news, survives a link that drops, and shows what changed', async () => {
+    let reads = 0;
+    let follows = 0;
+    server.answers = { getLab: () => ({ items: states[reads++] ?? [], hosts }) };
+    server.onFollow = () => void (follows += 1);
+    const seen: string[] = [];
+    const args = ['lab', 'list', '--watch'];
+    const { exitCode, stderr } = await tailCli(args, { env: { ...env, BPFLEET_SERVER: url } }, (line, interrupt) => {
+      seen.push(line);
+      // What is no news of the lab makes nobody ask.
+      if (/booting/.test(line)) {
+        server.say({ type: 'assignment', assignment: 'a1' });
+        server.say({ type: 'lab', release: null });
+      }
+      if (/0\/2 proven, now trace_exec@1\.0\.0/.test(line)) server.dropFollowers();
+      if (/2\/2 proven/.test(line)) server.say({ type: 'lab', release: 'r1' });
+      if (/was removed/.test(line)) interrupt();
+    });
+    expect(exitCode).toBe(0);
+    expect(seen.slice(2)).toEqual([
+      'trixie-arm64 (6.12.107+deb13-arm64)  ready  0/2 proven, now trace_exec@1.0.0',
+      'trixie-arm64 (6.12.107+deb13-arm64)  ready  2/2 proven',
+      'trixie-arm64  was removed',
+    ]);
+    expect([reads, follows]).toEqual([4, 2]);
+    expect(stderr).toContain('The server answers again.');
+  });
+
+  it('ends where the server knows no such token', async () => {
+    server.onFollow = () => {
+      throw new Refusal(401, 'NOT_LOGGED_IN', 'log in first');
+    };
+    server.answers = { getLab: () => ({ items: [], hosts }) };
+    const { exitCode, stderr } = await cli('lab', 'list', '--watch');
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining('HTTP 401')]);
+    server.onFollow = () => undefined;
   });
 });
 

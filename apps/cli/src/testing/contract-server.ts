@@ -1,4 +1,4 @@
-import { routes, type RouteName, type Routes } from '@bpfleet/api';
+import { routes, type LiveEvent, type RouteName, type Routes } from '@bpfleet/api';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { z } from 'zod';
@@ -27,6 +27,10 @@ export class Refusal extends Error {
 export class ContractServer {
   readonly calls: { name: RouteName; call: Call<RouteName> }[] = [];
   answers: Answers = {};
+  /** Who follows `GET /api/live`. */
+  private readonly followers = new Set<ServerResponse>();
+  /** Called when somebody begins to follow; throws a Refusal where it is not let. */
+  onFollow: () => void = () => undefined;
   private readonly server: Server = createServer((request, response) => void this.handle(request, response));
 
   async start(): Promise<string> {
@@ -43,8 +47,26 @@ export class ContractServer {
     return this.calls.filter((one) => one.name === name).map((one) => one.call as Call<N>);
   }
 
+  /** Tells all who follow. */
+  say(event: LiveEvent): void {
+    for (const one of this.followers) one.write(`data: ${JSON.stringify(event)}\n\n`);
+  }
+
+  /** As when a proxy restarts. */
+  dropFollowers(): void {
+    for (const one of this.followers) one.destroy();
+  }
+
+  private follow(response: ServerResponse): void {
+    this.onFollow();
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': connected\n\n');
+    this.followers.add(response);
+    response.on('close', () => this.followers.delete(response));
+  }
+
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
+      if (request.url === '/api/live') return this.follow(response);
       const { name, value } = await this.answer(request);
       const headers: Record<string, string> = { 'content-type': 'application/json' };
       if (name === 'login') headers['set-cookie'] = 'bpfleet=session1; Path=/; HttpOnly';

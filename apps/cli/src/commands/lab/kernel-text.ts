@@ -21,6 +21,32 @@ export function labLines({ items, hosts }: Lab, nowMs: number): string[] {
   return [...lines, ...items.flatMap(failureLines), ...hostLines(hosts)];
 }
 
+/** A line for each kernel that is not as it was; what only says when it was last seen is no change. */
+export function changedLines(before: Lab, now: Lab): string[] {
+  const known = new Map(before.items.map((kernel) => [kernel.id, kernel]));
+  const present = new Set(now.items.map(({ id }) => id));
+  const hosts = hostLines(now.hosts).filter((line) => line !== '');
+  return [
+    ...before.items.filter(({ id }) => !present.has(id)).map(({ name }) => `${safeText(name)}  was removed`),
+    ...now.items.flatMap((kernel) => changeOf(known.get(kernel.id), kernel)),
+    ...(hostLines(before.hosts).includes(hosts[0] ?? '') ? [] : hosts),
+  ];
+}
+
+function changeOf(before: LabKernel | undefined, now: LabKernel): string[] {
+  const line = stateLine(now);
+  const failure = failureLines(now).filter((one) => one !== '');
+  const said = before === undefined ? [] : failureLines(before);
+  const news = failure.every((one) => said.includes(one)) ? [] : failure;
+  return before !== undefined && stateLine(before) === line ? news : [line, ...news];
+}
+
+function stateLine(kernel: LabKernel): string {
+  const release = kernel.group === null ? '' : ` (${kernel.group.kernelRelease})`;
+  const proving = kernel.proving === null ? '' : `, now ${kernel.proving}`;
+  return safeText(`${kernel.name}${release}  ${kernel.state}  ${progressText(kernel)} proven${proving}`);
+}
+
 /** `arm64/armv7`: 32-bit programs on a 64-bit kernel. */
 function archText({ arch, userLand }: LabKernel): string {
   return userLand === arch ? arch : `${arch}/${userLand}`;
