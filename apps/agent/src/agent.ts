@@ -133,7 +133,7 @@ export class Agent {
     });
     this.sampler = new Sampler({
       spool: this.spool,
-      symbols: new KernelSymbols(facts.userBits),
+      symbols: new KernelSymbols({ bits: facts.userBits, read: () => this.options.kernel.readSymbols(), monotonicMs }),
       bootId: clock.bootId,
       time: () => readBatchTime(clock, this.trust.time),
       monotonicMs,

@@ -5,6 +5,8 @@ import type { CapabilityName } from './capabilities.js';
 import { missingCapabilities } from './capabilities.js';
 
 const chunkBytes = 256 << 10;
+/** How long `readInSteps` keeps the event loop at a time. */
+const stepMs = 5;
 const symbolsMaxDefault = 1 << 20;
 const nameBytesMaxDefault = 64 << 20;
 const modulesMax = 0xffff;
@@ -47,8 +49,8 @@ class Columns {
   count = 0;
   nameBytes = 0;
 
-  add(symbol: ParsedLine, module: number): void {
-    const { name } = symbol;
+  add(bytes: Buffer, symbol: ParsedLine, module: number): void {
+    const nameBytes = symbol.nameEnd - symbol.nameBegin;
     if (this.count === this.types.length) {
       this.highs = grown(this.highs);
       this.lows = grown(this.lows);
@@ -56,13 +58,13 @@ class Columns {
       this.types = grown(this.types);
       this.modules = grown(this.modules);
     }
-    while (this.nameBytes + name.length > this.names.length) {
+    while (this.nameBytes + nameBytes > this.names.length) {
       const larger = Buffer.allocUnsafe(this.names.length * 2);
       this.names.copy(larger, 0, 0, this.nameBytes);
       this.names = larger;
     }
-    name.copy(this.names, this.nameBytes);
-    this.nameBytes += name.length;
+    bytes.copy(this.names, this.nameBytes, symbol.nameBegin, symbol.nameEnd);
+    this.nameBytes += nameBytes;
     this.highs[this.count] = symbol.high;
     this.lows[this.count] = symbol.low;
     this.types[this.count] = symbol.type;
@@ -95,12 +97,16 @@ function grown<Column extends Uint32Array | Uint16Array | Uint8Array>(column: Co
 const codeTypes = new Set([...'tTwW'].map((letter) => letter.charCodeAt(0)));
 const newline = 10;
 
+/** A line taken apart in place: offsets into the bytes that were parsed. One object is used for all lines of a file. */
 interface ParsedLine {
   high: number;
   low: number;
   type: number;
-  name: Buffer;
-  module: Buffer | undefined;
+  nameBegin: number;
+  nameEnd: number;
+  /** Empty for the kernel itself. */
+  moduleBegin: number;
+  moduleEnd: number;
 }
 
 function hexDigit(byte: number): number {
@@ -108,24 +114,35 @@ function hexDigit(byte: number): number {
   return byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1;
 }
 
-// `ffffffff81000000 T _stext` or `ffffffffc0000000 t name\t[module]`; undefined for any other line.
-function parseLine(line: Buffer): ParsedLine | undefined {
-  let [at, high, low] = [0, 0, 0];
-  for (let digit = hexDigit(line[0] ?? 0); digit >= 0; digit = hexDigit(line[++at] ?? 0)) {
+/** `ffffffff81000000 T _stext` or `ffffffffc0000000 t name\t[module]`; false for any other line. */
+function parseLine(bytes: Buffer, begin: number, end: number, into: ParsedLine): boolean {
+  let [at, high, low] = [begin, 0, 0];
+  for (let digit = 0; at < end && (digit = hexDigit(bytes[at] ?? 0)) >= 0; at++) {
     high = ((high << 4) | (low >>> 28)) >>> 0;
     low = ((low << 4) | digit) >>> 0;
   }
-  if (at === 0 || at > 16 || line[at] !== 0x20 || line[at + 2] !== 0x20) return undefined;
-  const tab = line.indexOf(0x09, at + 3);
-  const name = line.subarray(at + 3, tab < 0 ? line.length : tab);
-  if (name.length === 0) return undefined;
-  const bracketed = tab >= 0 && line[tab + 1] === 0x5b && line[line.length - 1] === 0x5d;
-  const module = bracketed ? line.subarray(tab + 2, line.length - 1) : undefined;
-  return { high, low, type: line[at + 1] ?? 0, name, module };
+  if (at === begin || at - begin > 16 || at + 3 >= end || bytes[at] !== 0x20 || bytes[at + 2] !== 0x20) return false;
+  into.high = high;
+  into.low = low;
+  into.type = bytes[at + 1] ?? 0;
+  into.nameBegin = at + 3;
+  into.nameEnd = end;
+  into.moduleBegin = end;
+  into.moduleEnd = end;
+  for (let tab = into.nameBegin; tab < end; tab++) {
+    if (bytes[tab] !== 0x09) continue;
+    into.nameEnd = tab;
+    if (bytes[tab + 1] === 0x5b && bytes[end - 1] === 0x5d) [into.moduleBegin, into.moduleEnd] = [tab + 2, end - 1];
+    break;
+  }
+  return into.nameEnd > into.nameBegin;
 }
 
-/** Calls with each line of a file, without its newline, in a Buffer that is good until the next. A line without end is cut. */
-function forEachLine(path: string, use: (line: Buffer) => void): void {
+/**
+ * Calls with the place of each line of a file, without its newline, in a Buffer that is good until the next. A line without
+ * end is cut. Yields after each chunk, so that a caller can do other things in between; closes the file however it is left.
+ */
+function* linesInChunks(path: string, use: (bytes: Buffer, begin: number, end: number) => void): Generator<void> {
   const chunk = Buffer.allocUnsafe(chunkBytes);
   const file = openSync(path, 'r');
   try {
@@ -134,15 +151,16 @@ function forEachLine(path: string, use: (line: Buffer) => void): void {
       const end = kept + got;
       let begin = 0;
       for (let at = chunk.indexOf(newline, begin); at >= 0 && at < end; at = chunk.indexOf(newline, begin)) {
-        use(chunk.subarray(begin, at));
+        use(chunk, begin, at);
         begin = at + 1;
       }
       if (got === 0) {
-        if (begin < end) use(chunk.subarray(begin, end));
+        if (begin < end) use(chunk, begin, end);
         return;
       }
       kept = begin === 0 && end === chunk.length ? 0 : end - begin;
       chunk.copyWithin(0, begin, end);
+      yield;
     }
   } finally {
     closeSync(file);
@@ -188,6 +206,29 @@ export class KernelSymbols {
 
   /** Reads and indexes; some 100 ms. Throws BPF_ENUMERATE where the file cannot be read. */
   static read(options: KernelSymbolOptions = {}, path = '/proc/kallsyms'): KernelSymbols {
+    const reading = KernelSymbols.#reading(options, path);
+    for (;;) {
+      const step = reading.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /**
+   * The same in small steps, with the event loop in between: on a small ARM device it takes a second or more, in which rings
+   * want to be drained. Rejects with BPF_ENUMERATE where the file cannot be read.
+   */
+  static async readInSteps(options: KernelSymbolOptions = {}, path = '/proc/kallsyms'): Promise<KernelSymbols> {
+    const reading = KernelSymbols.#reading(options, path);
+    for (let until = performance.now() + stepMs; ;) {
+      const step = reading.next();
+      if (step.done === true) return step.value;
+      if (performance.now() < until) continue;
+      await new Promise(setImmediate);
+      until = performance.now() + stepMs;
+    }
+  }
+
+  static *#reading(options: KernelSymbolOptions, path: string): Generator<void, KernelSymbols> {
     const operation = 'read kernel symbols';
     const symbolsMax = requireInteger(operation, 'symbolsMax', options.symbolsMax ?? symbolsMaxDefault, 1, 1 << 26);
     const nameBytesMax = requireInteger(
@@ -199,27 +240,27 @@ export class KernelSymbols {
     );
     const codeOnly = (options.kinds ?? 'code') === 'code';
     const columns = new Columns();
-    const modules = new Map<string, number>();
+    const modules = new ModuleNumbers();
+    const symbol = { high: 0, low: 0, type: 0, nameBegin: 0, nameEnd: 0, moduleBegin: 0, moduleEnd: 0 };
     let [left, shown] = [0, false];
-    const take = (line: Buffer) => {
-      const symbol = parseLine(line);
-      if (symbol === undefined || (codeOnly && !codeTypes.has(symbol.type))) return;
-      const full = columns.count === symbolsMax || columns.nameBytes + symbol.name.length > nameBytesMax;
-      if (full) {
+    const take = (bytes: Buffer, begin: number, end: number) => {
+      if (!parseLine(bytes, begin, end, symbol) || (codeOnly && !codeTypes.has(symbol.type))) return;
+      const nameBytes = symbol.nameEnd - symbol.nameBegin;
+      if (columns.count === symbolsMax || columns.nameBytes + nameBytes > nameBytesMax) {
         left++;
         return;
       }
       if (symbol.high !== 0 || symbol.low !== 0) shown = true;
-      columns.add(symbol, moduleNumber(modules, symbol.module));
+      columns.add(bytes, symbol, modules.of(bytes, symbol.moduleBegin, symbol.moduleEnd));
     };
     try {
-      forEachLine(path, take);
+      yield* linesInChunks(path, take);
     } catch (error) {
       const cause = error as NodeJS.ErrnoException;
       throw new LibbpfError('BPF_ENUMERATE', operation, Math.abs(cause.errno ?? 0), path);
     }
     columns.trim();
-    return new KernelSymbols(columns, [...modules.keys()], left, shown);
+    return new KernelSymbols(columns, modules.names, left, shown);
   }
 
   /** The modules that have symbols; `bpf` among them for JITed programs. */
@@ -309,15 +350,31 @@ export class KernelSymbols {
   }
 }
 
-/** 0 for the kernel itself, and for modules beyond what 16 bits count. */
-function moduleNumber(modules: Map<string, number>, name: Buffer | undefined): number {
-  if (name === undefined) return 0;
-  const text = name.toString('utf8');
-  const known = modules.get(text);
-  if (known !== undefined) return known;
-  if (modules.size === modulesMax) return 0;
-  modules.set(text, modules.size + 1);
-  return modules.size;
+/** Modules stand together in the file, so the last is nearly always the next. */
+class ModuleNumbers {
+  readonly names: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  #last = Buffer.alloc(0);
+  #lastNumber = 0;
+
+  /** 0 for the kernel itself, and for modules beyond what 16 bits count. */
+  of(bytes: Buffer, begin: number, end: number): number {
+    if (begin === end) return 0;
+    if (this.#last.length === end - begin && bytes.compare(this.#last, 0, this.#last.length, begin, end) === 0)
+      return this.#lastNumber;
+    this.#last = Buffer.from(bytes.subarray(begin, end));
+    this.#lastNumber = this.#number(this.#last.toString('utf8'));
+    return this.#lastNumber;
+  }
+
+  #number(name: string): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    if (this.names.length === modulesMax) return 0;
+    this.names.push(name);
+    this.#numbers.set(name, this.names.length);
+    return this.names.length;
+  }
 }
 
 /** A stable order: the file is sorted but for modules and BPF programs, which come behind the kernel. */

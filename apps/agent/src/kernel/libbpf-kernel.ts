@@ -1,6 +1,7 @@
 import {
   BpfMap,
   enableStats,
+  KernelSymbols,
   LibbpfError,
   Link,
   openObject,
@@ -19,7 +20,7 @@ import type { KernelIds } from '../core/run-record.js';
 import { ensureBpffs, isPinnable, PinFolder } from './bpffs.js';
 import { kernelFeatures } from './features.js';
 import { LibbpfRun } from './libbpf-run.js';
-import type { Kernel, KernelRun, LoadRequest } from './port.js';
+import type { Kernel, KernelRun, LoadRequest, SymbolTable } from './port.js';
 
 const LOG_BYTES_MAX = 60 * 1024;
 
@@ -119,6 +120,11 @@ export class LibbpfKernel implements Kernel {
       return false;
     }
     return true;
+  }
+
+  async readSymbols(): Promise<SymbolTable> {
+    const symbols = await KernelSymbols.readInSteps();
+    return { nameOf: (address) => symbols.resolve(address)?.name };
   }
 
   returnFreedMemory(): void {

@@ -14,6 +14,7 @@ export function noKernel(cpus: number): Kernel {
     pinnedRuns: () => [],
     removePins: () => undefined,
     measure: () => false,
+    readSymbols: () => Promise.resolve({ nameOf: () => undefined }),
     returnFreedMemory: () => undefined,
     close: () => undefined,
   };

@@ -22,9 +22,16 @@ export interface Kernel {
   removePins(run: string): void;
   /** Run counts and times cost a little on each run of every program: they are counted only while something needs them. */
   measure(on: boolean): boolean;
+  /** Functions of the kernel by their addresses, as they are now; takes seconds on a small device, in small steps. */
+  readSymbols(): Promise<SymbolTable>;
   /** Loading a program needs megabytes for a moment, which the C library keeps unless it is told. */
   returnFreedMemory(): void;
   close(): void;
+}
+
+export interface SymbolTable {
+  /** Of the function that an address is in; undefined where there is none, or the kernel shows no addresses. */
+  nameOf(address: bigint): string | undefined;
 }
 
 export interface LoadRequest {

@@ -1,17 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { KernelSymbols } from './kernel-symbols.js';
-
-let folder: string;
-let path: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'bpfleet-kallsyms-'));
-  path = join(folder, 'kallsyms');
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function addresses(...values: bigint[]): Buffer {
   const out = Buffer.alloc(values.length * 8);
@@ -20,43 +8,63 @@ function addresses(...values: bigint[]): Buffer {
 }
 
 const base = 0xffff_ffff_8100_0000n;
+const MINUTE_MS = 60_000;
 
-describe('kernel symbols', () => {
-  it('names each kernel address after the nearest function below it, wherever that stands in the file', async () => {
-    writeFileSync(
-      path,
-      [
-        'ffffffff81000300 t third',
-        'ffffffff81000100 T first',
-        'ffffffff81000200 D data_is_no_function',
-        'ffffffff81000180 T second\t[module]',
-        '',
-      ].join('\n'),
-    );
-    const names = await new KernelSymbols(64, path).resolveNew(
-      addresses(base + 0x181n, base + 0x17fn, base + 0x2ffn, base + 0x300n, base + 0x1n),
-    );
-    expect(names.map(({ id, name }) => [BigInt(id) - base, name])).toEqual([
-      [0x17fn, 'first'],
-      [0x181n, 'second'],
-      [0x2ffn, 'second'],
-      [0x300n, 'third'],
-    ]);
+/** A kernel with functions at these offsets, and how often its table was read. */
+function kernel(functions: Record<string, number>, bits: 32 | 64 = 64, start = base) {
+  const seen = { reads: 0, nowMs: 0, functions };
+  const symbols = new KernelSymbols({
+    bits,
+    monotonicMs: () => seen.nowMs,
+    read: () => {
+      seen.reads += 1;
+      const known = Object.entries(seen.functions).map(([name, at]) => ({ name, at: start + BigInt(at) }));
+      return Promise.resolve({ nameOf: (address) => known.find(({ at }) => at === address)?.name });
+    },
   });
+  return { symbols, seen };
+}
 
-  it('asks once for each address, and never for user space', async () => {
-    writeFileSync(path, 'ffffffff81000000 T start\n');
-    const symbols = new KernelSymbols(64, path);
-    expect(await symbols.resolveNew(addresses(0x7fff_0000_0000n))).toEqual([]);
-    expect(await symbols.resolveNew(addresses(base, base))).toHaveLength(1);
-    expect(await symbols.resolveNew(addresses(base))).toEqual([]);
-    symbols.reset();
-    expect(await symbols.resolveNew(addresses(base))).toHaveLength(1);
-  });
+it('names kernel addresses, and never those of user space', async () => {
+  const { symbols } = kernel({ first: 0x100, second: 0x180 });
+  expect(await symbols.resolveNew(addresses(base + 0x180n, 0x7fff_0000_0000n, base + 0x100n))).toEqual([
+    { kind: 'ksym', id: (base + 0x180n).toString(), name: 'second' },
+    { kind: 'ksym', id: (base + 0x100n).toString(), name: 'first' },
+  ]);
+});
 
-  it('has no names where the kernel hides its addresses', async () => {
-    writeFileSync(path, '0000000000000000 T start\n');
-    expect(await new KernelSymbols(64, path).resolveNew(addresses(base))).toEqual([]);
-    expect(await new KernelSymbols(64, join(folder, 'none')).resolveNew(addresses(base))).toEqual([]);
-  });
+it('takes what begins with the modules as the kernel of 32-bit ARM', async () => {
+  const { symbols } = kernel({ in_module: 0, schedule: 0x0100_0000 }, 32, 0xbf00_0000n);
+  const names = await symbols.resolveNew(addresses(0xbeff_ffffn, 0xbf00_0000n, 0xc000_0000n, 0xffff_ffff_c000_0000n));
+  expect(names.map(({ name }) => name)).toEqual(['in_module', 'schedule']);
+});
+
+it('tells each name once, until something was lost', async () => {
+  const { symbols } = kernel({ start: 0 });
+  expect(await symbols.resolveNew(addresses(base, base))).toHaveLength(1);
+  expect(await symbols.resolveNew(addresses(base))).toEqual([]);
+  symbols.reset();
+  expect(await symbols.resolveNew(addresses(base))).toHaveLength(1);
+});
+
+it('reads the table once for all the new addresses that a profile finds, not once for each picture', async () => {
+  const { symbols, seen } = kernel({ a: 0, b: 1, c: 2 });
+  for (const offset of [0n, 1n, 2n, 3n]) await symbols.resolveNew(addresses(base + offset));
+  expect(seen.reads).toBe(1);
+  await symbols.resolveNew(addresses(0x7fff_0000_0000n));
+  expect(seen.reads).toBe(1);
+});
+
+it('learns after a while what was loaded since, and forgets the table when nobody asks', async () => {
+  const { symbols, seen } = kernel({ a: 0 });
+  expect(await symbols.resolveNew(addresses(base + 1n))).toEqual([]);
+  seen.functions = { a: 0, loaded: 1 };
+  seen.nowMs = 10 * MINUTE_MS;
+  expect(await symbols.resolveNew(addresses(base + 1n))).toEqual([]);
+  seen.nowMs += 1;
+  expect(await symbols.resolveNew(addresses(base + 1n))).toMatchObject([{ name: 'loaded' }]);
+  expect(seen.reads).toBe(2);
+  symbols.drop();
+  expect(await symbols.resolveNew(addresses(base))).toHaveLength(1);
+  expect(seen.reads).toBe(3);
 });

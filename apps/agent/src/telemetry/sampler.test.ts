@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeBatchBody, decodeBatchHeader, ringRecords } from '@bpfleet/wire';
 import { noCounters } from '../core/run-record.js';
 import { Spool, spoolLimits } from '../store/spool.js';
+import type { SnapshotMap, SymbolTable } from '../kernel/port.js';
 import { FakeKernel, FakeRing } from '../testing/fake-kernel.js';
 import { KernelSymbols } from './kernel-symbols.js';
 import { RunTelemetry } from './run-telemetry.js';
@@ -30,10 +31,13 @@ const records = (from: number, count: number): Buffer[] =>
     return record;
   });
 
+const noSymbols = () => Promise.resolve({ nameOf: () => undefined });
+
 function openSampler(
   ring: FakeRing,
   epoch: number,
   eventsPerSecond = 1e6,
+  profile?: { readonly map: SnapshotMap; readonly read: () => Promise<SymbolTable> },
 ): { sampler: Sampler; telemetry: RunTelemetry } {
   spool = new Spool(
     folder,
@@ -44,10 +48,15 @@ function openSampler(
   spool.begin(epoch);
   const run = new FakeKernel().load({ run: 'raaaaaaaa' });
   run.ring = () => ring;
+  if (profile) run.map = () => profile.map;
   const telemetry = new RunTelemetry({
     run: 'raaaaaaaa',
     release: 'a'.repeat(64),
-    plan: { rings: [{ map: 'events', events: ['e'] }], snapshots: [], stacks: [] },
+    plan: {
+      rings: [{ map: 'events', events: ['e'] }],
+      snapshots: [],
+      stacks: profile ? [{ map: 'stacks', valueBytes: 8, maxEntries: 64 }] : [],
+    },
     kernel: run,
     earlier: noCounters,
     eventsPerSecond,
@@ -56,7 +65,7 @@ function openSampler(
   });
   const sampler = new Sampler({
     spool,
-    symbols: new KernelSymbols(64, '/nonexistent'),
+    symbols: new KernelSymbols({ bits: 64, read: profile?.read ?? noSymbols, monotonicMs: () => 0 }),
     bootId: 'boot',
     time: () => ({ bootId: 'boot', boottimeNs: '1', monotonicNs: '1', realtimeNs: '1', trusted: false }),
     monotonicMs: () => 0,
@@ -66,6 +75,26 @@ function openSampler(
   sampler.add(telemetry);
   return { sampler, telemetry };
 }
+
+/** A map of stacks with one more stack at each reading. */
+function growingStacks(): SnapshotMap {
+  let count = 0;
+  return {
+    ...{ type: 'stack_trace', perCpu: false, keyBytes: 4, valueBytes: 8, valueBufferBytes: 8 },
+    readAll: () => {
+      count += 1;
+      const [keys, values] = [Buffer.alloc(count * 4), Buffer.alloc(count * 8)];
+      for (let id = 0; id < count; id++) {
+        keys.writeUInt32LE(id, id * 4);
+        values.writeBigUInt64LE(KERNEL_START + BigInt(id), id * 8);
+      }
+      return { count, keys, values };
+    },
+  };
+}
+const KERNEL_START = 0xffff_8000_8000_0000n;
+
+const streams = (): string[] => spool.all().map((held) => decodeBatchHeader(spool.payload(held)).header.stream);
 
 function stored(): number[] {
   return spool.all().flatMap((held) => {
@@ -133,6 +162,33 @@ describe('sampler', () => {
     await sampler.drain();
     expect(stored()).toEqual(numbers(0, 10));
     expect(lines).toEqual(['error spool.unwritable', 'info spool.writable']);
+  });
+
+  it('keeps neither rings nor later pictures waiting for names, and sends the names when they are there', async () => {
+    const ring = new FakeRing(records(0, 5));
+    let give: (table: SymbolTable) => void = () => undefined;
+    const read = (): Promise<SymbolTable> => new Promise((resolve) => (give = resolve));
+    const { sampler } = openSampler(ring, 1, 1e6, { map: growingStacks(), read });
+    const pictures = [sampler.snapshot(), sampler.snapshot()];
+    await sampler.drain();
+    expect(streams()).toEqual(['maps', 'maps', 'events']);
+    give({ nameOf: (address) => `f${address - KERNEL_START}` });
+    await Promise.all(pictures);
+    expect(streams()).toEqual(['maps', 'maps', 'events', 'names', 'names']);
+    // The last stacks of a run have their names too.
+    await sampler.remove('raaaaaaaa');
+    expect(streams().slice(5)).toEqual(['maps', 'names']);
+  });
+
+  it('goes on without names where the symbols cannot be read', async () => {
+    const read = () => Promise.reject(new Error('no such file'));
+    const { sampler } = openSampler(new FakeRing([]), 1, 1e6, { map: growingStacks(), read });
+    await sampler.snapshot();
+    await sampler.snapshot();
+    expect([streams(), lines]).toEqual([
+      ['maps', 'maps'],
+      ['warn telemetry.names', 'warn telemetry.names'],
+    ]);
   });
 
   it('commits nothing whose fsync has failed, not even with the next turn', async () => {

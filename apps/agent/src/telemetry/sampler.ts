@@ -5,13 +5,19 @@ import type { BatchMeta } from '../store/spool-frame.js';
 import type { HeldBatch, Spool } from '../store/spool.js';
 import type { KernelSymbols } from './kernel-symbols.js';
 import type { MapState, RingState, RunTelemetry, StackState } from './run-telemetry.js';
-import { recordsEnd, Sealer, type BatchTime, type DeviceName } from './sealer.js';
+import { recordsEnd, Sealer, type BatchSource, type BatchTime, type DeviceName } from './sealer.js';
 
 const DRAIN_BYTES = 256 * 1024;
 /** One busy ring must not keep the others and the link waiting. */
 const DRAINS_PER_TURN_MAX = 16;
 const KEYFRAME_MS = 600_000;
 const INTERFACES_MAX = 1024;
+
+interface Unnamed {
+  readonly source: BatchSource;
+  readonly map: string;
+  readonly addresses: Buffer;
+}
 
 export interface SamplerOptions {
   readonly spool: Spool;
@@ -41,6 +47,9 @@ export class Sampler {
   /** Where each ring was drained up to; commits trail behind. */
   private readonly positions = new WeakMap<Ring, bigint>();
   private queue: Promise<unknown> = Promise.resolve();
+  /** Addresses of stacks that are sealed already, and whose names follow. */
+  private unnamed: Unnamed[] = [];
+  private naming: Promise<void> | undefined;
 
   constructor(private readonly options: SamplerOptions) {
     this.sealer = new Sealer(options.spool, options.time, (run, records) => {
@@ -64,7 +73,7 @@ export class Sampler {
     await this.inTurn(async () => {
       if (this.options.spool.begun) {
         this.guard(run, () => this.drainRun(telemetry));
-        await this.snapshotRun(telemetry);
+        this.snapshotRun(telemetry);
         await this.store();
       } else {
         for (const { ring } of telemetry.rings) telemetry.countSpoolDrops(this.countLeft(ring));
@@ -73,6 +82,8 @@ export class Sampler {
       this.commits = this.commits.filter((waiting) => waiting.run !== run);
       this.runs.delete(run);
     });
+    await this.nameAll();
+    if ([...this.runs.values()].every(({ stacks }) => stacks.length === 0)) this.options.symbols.drop();
   }
 
   drain(): Promise<void> {
@@ -83,18 +94,20 @@ export class Sampler {
     });
   }
 
-  snapshot(): Promise<void> {
-    return this.inTurn(async () => {
+  /** The names of new kernel addresses come last and keep nothing else waiting: they may take seconds. */
+  async snapshot(): Promise<void> {
+    await this.inTurn(async () => {
       if (!(await this.ready())) return;
       for (const telemetry of this.runs.values()) {
         try {
-          await this.snapshotRun(telemetry);
+          this.snapshotRun(telemetry);
         } catch (error) {
           this.options.log('warn', 'telemetry.snapshot', { run: telemetry.run, ...errorFacts(error) });
         }
       }
       await this.store();
     });
+    await this.nameAll();
   }
 
   /** A batch was given up: the next snapshot of that run is whole again. */
@@ -195,12 +208,12 @@ export class Sampler {
     return true;
   }
 
-  private async snapshotRun(telemetry: RunTelemetry): Promise<void> {
+  private snapshotRun(telemetry: RunTelemetry): void {
     const now = this.options.monotonicMs();
     const keyframe = now >= telemetry.keyframeAtMs;
     if (keyframe) telemetry.keyframeAtMs = now + KEYFRAME_MS;
     if (keyframe && telemetry.wantsInterfaces) this.sealer.names(telemetry.source, 'interfaces', interfaceNames());
-    for (const state of telemetry.stacks) await this.snapshotStacks(telemetry, state, keyframe);
+    for (const state of telemetry.stacks) this.snapshotStacks(telemetry, state, keyframe);
     for (const state of telemetry.maps) this.snapshotMap(telemetry, state, keyframe);
   }
 
@@ -217,11 +230,34 @@ export class Sampler {
     });
   }
 
-  private async snapshotStacks(telemetry: RunTelemetry, state: StackState, keyframe: boolean): Promise<void> {
-    const { entries, addresses } = state.diff.take(state.map.readAll(), keyframe);
-    const names = await this.options.symbols.resolveNew(addresses);
-    this.sealer.names(telemetry.source, state.name, names);
-    this.sealer.stacks(telemetry.source, state.name, entries, addresses);
+  private snapshotStacks({ source }: RunTelemetry, { name, map, diff }: StackState, keyframe: boolean): void {
+    const { entries, addresses } = diff.take(map.readAll(), keyframe);
+    this.sealer.stacks(source, name, entries, addresses);
+    if (addresses.length > 0) this.unnamed.push({ source, map: name, addresses });
+  }
+
+  /** Between turns, so that rings are drained meanwhile. One at a time: who comes later waits for all that there is. */
+  private nameAll(): Promise<void> {
+    this.naming ??= this.nameUntilDone().finally(() => (this.naming = undefined));
+    return this.naming;
+  }
+
+  private async nameUntilDone(): Promise<void> {
+    for (let next = this.unnamed.shift(); next !== undefined; next = this.unnamed.shift()) {
+      const { source, map, addresses } = next;
+      try {
+        const names = await this.options.symbols.resolveNew(addresses);
+        if (names.length > 0) await this.inTurn(() => this.storeNames(source, map, names));
+      } catch (error) {
+        this.options.log('warn', 'telemetry.names', { run: source.run, ...errorFacts(error) });
+      }
+    }
+  }
+
+  private async storeNames(source: BatchSource, map: string, names: readonly DeviceName[]): Promise<void> {
+    if (!this.options.spool.begun) return this.options.symbols.reset();
+    this.sealer.names(source, map, names);
+    await this.store();
   }
 }
 

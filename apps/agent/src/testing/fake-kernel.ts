@@ -1,5 +1,5 @@
 import type { KernelIds } from '../core/run-record.js';
-import type { Kernel, KernelRun, LoadRequest, Ring, SnapshotMap } from '../kernel/port.js';
+import type { Kernel, KernelRun, LoadRequest, Ring, SnapshotMap, SymbolTable } from '../kernel/port.js';
 
 /** A ring in memory with libbpf's promises: drains from a cursor, forgets only what is committed. */
 export class FakeRing implements Ring {
@@ -75,6 +75,10 @@ export class FakeKernel implements Kernel {
   measure(on: boolean): boolean {
     this.measuring = on;
     return on;
+  }
+
+  readSymbols(): Promise<SymbolTable> {
+    return Promise.resolve({ nameOf: () => undefined });
   }
 
   returnFreedMemory(): void {}
