@@ -61,14 +61,14 @@ export function planRuns(
     left.delete(id);
     const { offer } = item;
     const addendum = addendumOf(run, offer);
-    const basis = offer && (offer.kind === 'tailored' && addendum === undefined ? run?.basis : offer.basis);
+    const basis = basisOf(run, offer);
     if (basis && basis !== run?.basis) rebase.push({ id, basis });
     if (offer?.kind !== 'refused') return [entryOf(id, item, addendum)];
     refuse.push({ id, error: offer.error });
     return [];
   });
   const replaced = new Set(items.filter(({ kind }) => kind === 'assignment').map(({ release }) => release.probe));
-  const retire = [...left.values()].map((run) => ({ run, ...fateOf(run, replaced, now) }));
+  const retire = [...left.values()].map((run) => ({ run, ...fateOf(run, items, replaced, now) }));
   return { entries, create, adopt, retire, refuse, rebase };
 }
 
@@ -79,29 +79,67 @@ function addendumOf(run: WantedRun | undefined, offer: DecidedOffer | undefined)
   return offer.spare && startedWithout ? undefined : offer.addendum;
 }
 
+/** What a run stands on once this is offered. */
+function basisOf(run: WantedRun | undefined, offer: DecidedOffer | undefined): string | null | undefined {
+  if (offer?.kind !== 'tailored') return offer?.basis;
+  return addendumOf(run, offer) === undefined ? run?.basis : offer.basis;
+}
+
 function matching(item: OfferedItem, runs: Iterable<WantedRun>): WantedRun | undefined {
   for (const run of runs) {
-    if (run.kind !== 'assignment' || run.releaseId !== item.release.id) continue;
-    if (canonical(run.params) !== canonical(item.params)) continue;
-    if (isFinal(run.state) ? run.intent === item.intent && !mayBeOtherwise(run, item) : true) return run;
+    if (!isSameWork(run, item) || isAskedAnew(run, item)) continue;
+    if (!isFinal(run.state) || run.intent === item.intent) return run;
   }
   return undefined;
 }
 
-/** A kernel's no, or what followed from it, was about that kernel and those types. */
-function mayBeOtherwise({ state, basis }: WantedRun, { offer }: OfferedItem): boolean {
-  return (
-    (state === 'REJECTED' || state === 'REMOVED') && basis !== null && offer !== undefined && basis !== offer.basis
-  );
+function isSameWork(run: WantedRun, item: DesiredItem): boolean {
+  if (run.kind !== 'assignment' || run.releaseId !== item.release.id) return false;
+  return canonical(run.params) === canonical(item.params);
 }
 
-function fateOf(run: WantedRun, replaced: ReadonlySet<string>, now: Date): { to: RunState; reason: string } {
+/**
+ * Whether what is known of the kernel has changed so that the old run can say nothing of it. A kernel's no, or what followed
+ * from it, was about that kernel and those types; and a no that is still on its way, from a device that has the old offer in
+ * its hands, must not be taken for an answer to the new one. What the server refuses from now on gets a run that says so,
+ * since the old one may have a word of the device to keep.
+ */
+function isAskedAnew(run: WantedRun, { offer }: OfferedItem): boolean {
+  if (offer === undefined || run.basis === basisOf(run, offer)) return false;
+  const isRefused = offer.kind === 'refused';
+  switch (run.state) {
+    case 'REJECTED':
+    case 'REMOVED':
+      return run.basis !== null;
+    // What is in a kernel, or is tried again there, goes on by other types under its name.
+    case 'ATTACHED':
+    case 'SOAKED':
+    case 'SUCCEEDED':
+    case 'FAILED':
+      return isRefused;
+    // A device that crashed is asked again by a person alone.
+    case 'SUSPECT_CRASH':
+      return false;
+    default:
+      // With nothing known before, it was offered by the kernel's own types.
+      return run.basis !== null || isRefused || addendumOf(run, offer) !== undefined;
+  }
+}
+
+function fateOf(
+  run: WantedRun,
+  items: readonly OfferedItem[],
+  replaced: ReadonlySet<string>,
+  now: Date,
+): { to: RunState; reason: string } {
   if (run.kind === 'debug') {
     const attached = run.state === 'ATTACHED' || run.state === 'SOAKED' || run.state === 'SUCCEEDED';
     if (!attached) return { to: 'TIMED_OUT', reason: 'its time was up before the device had attached it' };
     const onTime = run.endsAt !== null && run.endsAt <= now;
     return { to: 'ENDED', reason: onTime ? 'its time was up' : 'it was stopped' };
   }
+  if (items.some((item) => isSameWork(run, item)))
+    return { to: 'SUPERSEDED', reason: 'more is known of its kernel now: another run says what comes of it' };
   if (replaced.has(run.probe)) return { to: 'SUPERSEDED', reason: 'a newer assignment of the same probe won' };
   return { to: 'REMOVED', reason: 'no assignment asks for it on this device any more' };
 }

@@ -1,7 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { runStates } from '@bpfleet/api';
 import { reportedRunStates } from '@bpfleet/wire';
-import { applyReport, finalStates, isAttached, isFinal, mayDecide, runStateOf } from './run-machine.js';
+import {
+  applyReport,
+  finalStates,
+  isAttached,
+  isFinal,
+  isLateRefusal,
+  keepsError,
+  mayDecide,
+  runStateOf,
+} from './run-machine.js';
 
 describe('run machine', () => {
   it('follows a run from its offer to the kernel', () => {
@@ -34,6 +43,7 @@ describe('run machine', () => {
 
   it('does not retry what was rejected or is suspected of a crash', () => {
     expect(applyReport('REJECTED', 'ATTACHED')).toEqual({ kind: 'refuse' });
+    expect(applyReport('REJECTED', 'REMOVED')).toEqual({ kind: 'stay' });
     expect(applyReport('SUSPECT_CRASH', 'ACCEPTED')).toEqual({ kind: 'refuse' });
     expect(applyReport('SUSPECT_CRASH', 'REMOVED')).toEqual({ kind: 'move', to: 'REMOVED' });
   });
@@ -58,6 +68,20 @@ describe('run machine', () => {
     expect(mayDecide('OFFERED', 'ENDED')).toBe(false);
     expect(mayDecide('OFFERED', 'TIMED_OUT')).toBe(true);
     expect(mayDecide('ATTACHED', 'TIMED_OUT')).toBe(false);
+  });
+
+  it('refuses what it learns to be garbage, also where it is attached', () => {
+    expect(runStates.filter((state) => mayDecide(state, 'REJECTED'))).toEqual(
+      runStates.filter((state) => !isFinal(state)),
+    );
+  });
+
+  it('keeps the word of a device for a run that is over, and of a failure that is tried again none', () => {
+    expect(isLateRefusal('SUPERSEDED', 'REJECTED')).toBe(true);
+    expect(isLateRefusal('REMOVED', 'FAILED')).toBe(true);
+    expect(isLateRefusal('REMOVED', 'ATTACHED')).toBe(false);
+    expect(isLateRefusal('FAILED', 'FAILED')).toBe(false);
+    expect(runStates.filter((state) => keepsError(state))).toEqual(finalStates.filter((state) => state !== 'FAILED'));
   });
 
   it('offers a pending run, or one that waited for its device', () => {

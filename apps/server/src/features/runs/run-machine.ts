@@ -52,8 +52,9 @@ const mayFollow: Readonly<Record<RunState, readonly ReportedRunState[]>> = {
   SOAKED: onceAttached,
   SUCCEEDED: onceAttached,
   FAILED: fromTheStart,
-  // The device refuses these until a person decides otherwise, which makes a new run; it may still tidy up.
-  REJECTED: ['REMOVED'],
+  // The device refuses these until a person decides otherwise, which makes a new run; it may still tidy up. A kernel's no
+  // stays what it was: nothing of that run ever was in the kernel.
+  REJECTED: [],
   SUSPECT_CRASH: ['REMOVED'],
   TIMED_OUT: [],
   ENDED: [],
@@ -69,7 +70,21 @@ export type Step =
 export function applyReport(state: RunState, reported: ReportedRunState): Step {
   if (state === reported) return { kind: 'stay' };
   if (reported === 'ATTACHED' && (state === 'SOAKED' || state === 'SUCCEEDED')) return { kind: 'stay' };
+  if (reported === 'REMOVED' && state === 'REJECTED') return { kind: 'stay' };
   return mayFollow[state].includes(reported) ? { kind: 'move', to: reported } : { kind: 'refuse' };
+}
+
+/**
+ * Whether a report that moves nothing tells why a run never came to be: the server had taken it back, or refused it itself,
+ * before it heard the device. Without that word nobody would ever learn it.
+ */
+export function isLateRefusal(state: RunState, reported: ReportedRunState): boolean {
+  return ended.has(state) && (reported === 'REJECTED' || reported === 'FAILED' || reported === 'SUSPECT_CRASH');
+}
+
+/** Whether a run that comes to this state keeps what went wrong before: it is over, and nothing else will tell. */
+export function keepsError(to: RunState): boolean {
+  return ended.has(to);
 }
 
 /** The server's own decisions about a run that is in a device's desired state, or leaves it. */
@@ -80,11 +95,11 @@ export function mayDecide(state: RunState, to: RunState): boolean {
     case 'DEFERRED':
       return state === 'PENDING';
     case 'TIMED_OUT':
-    // What is known of the device's kernel tells that it cannot.
-    case 'REJECTED':
       return !isFinal(state) && !attachedStates.includes(state);
     case 'ENDED':
       return attachedStates.includes(state);
+    // What is known of the device's kernel tells that it cannot, or that what is attached reads garbage.
+    case 'REJECTED':
     case 'SUPERSEDED':
     case 'REMOVED':
     case 'ROLLED_BACK':

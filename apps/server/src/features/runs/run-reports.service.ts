@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { RunState } from '@bpfleet/api';
-import type { RunReport } from '@bpfleet/wire';
+import type { RunError, RunReport } from '@bpfleet/wire';
 import type pg from 'pg';
 import { Clock } from '../../platform/clock.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
-import { applyReport, isFinal, runStateOf } from './run-machine.js';
+import { applyReport, isFinal, isLateRefusal, runStateOf } from './run-machine.js';
 import { RunTransitions } from './run-transitions.js';
 
 /**
- * `applied`: the state moved; `noted`: statistics only; `stale`: an older revision; `refused`: this state cannot follow;
+ * `applied`: the state moved; `noted`: statistics only, or why a run that is over had been refused; `stale`: an older revision; `refused`: this state cannot follow;
  * `unknown`: no such run on this device (for instance one that a restored backup does not have).
  */
 export type ReportOutcome = 'applied' | 'noted' | 'stale' | 'refused' | 'unknown';
@@ -29,6 +29,7 @@ interface RunRow {
 }
 
 const LOST_RACES_MAX = 3;
+const REASON_CHARS_MAX = 1000;
 
 /** What a device says about its runs: ordered by revision, so that late and repeated reports change nothing. */
 @Injectable()
@@ -66,20 +67,33 @@ export class RunReports {
     const from = runStateOf(run.state);
     const step = report.revision === known ? ({ kind: 'stay' } as const) : applyReport(from, report.state);
     if (step.kind === 'move' && !(await this.move(client, run, from, step.to, report))) return undefined;
+    if (report.revision > known && step.kind !== 'move' && report.error && isLateRefusal(from, report.state)) {
+      return this.late(client, run, from, report, report.error);
+    }
     await this.note(client, report);
     const debugEnded = step.kind === 'move' && run.kind === 'debug' && isFinal(step.to);
     return { outcome: step.kind === 'move' ? 'applied' : step.kind === 'stay' ? 'noted' : 'refused', debugEnded };
   }
 
   private move(client: pg.PoolClient, run: RunRow, from: RunState, to: RunState, report: RunReport): Promise<boolean> {
-    const { error } = report;
+    const { error, revision } = report;
     const reason = error ? `the device: ${error.code}: ${error.message}` : 'the device reported it';
-    return this.transitions.report(
-      client,
-      { id: run.id, deviceId: run.deviceId, from, to, reason: reason.slice(0, 1000) },
-      report.revision,
-      error ? { code: error.code, message: error.message, log: error.log ?? null } : null,
-    );
+    const move = { id: run.id, deviceId: run.deviceId, from, to, reason: reason.slice(0, REASON_CHARS_MAX) };
+    return this.transitions.report(client, move, revision, error ? keptError(error) : null);
+  }
+
+  private async late(
+    client: pg.PoolClient,
+    run: RunRow,
+    state: RunState,
+    { revision, state: reported }: RunReport,
+    error: RunError,
+  ): Promise<ReportResult | undefined> {
+    const { id, deviceId } = run;
+    const said = `the device, before it had heard of this: ${reported}: ${error.code}: ${error.message}`;
+    const move = { id, deviceId, from: state, to: state, reason: said.slice(0, REASON_CHARS_MAX) };
+    const added = await this.transitions.addReason(client, move, revision, keptError(error));
+    return added ? { outcome: 'noted', debugEnded: false } : undefined;
   }
 
   /** Counters are absolute and only the newest matter; those of an ended run are kept too. */
@@ -97,4 +111,8 @@ export class RunReports {
       ],
     );
   }
+}
+
+function keptError({ code, message, log }: RunError): { code: string; message: string; log: string | null } {
+  return { code, message, log: log ?? null };
 }

@@ -4,7 +4,7 @@ import type { ParamValue } from '@bpfleet/probe';
 import type pg from 'pg';
 import { Clock } from '../../platform/clock.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
-import { attachedStates, isFinal, mayDecide } from './run-machine.js';
+import { attachedStates, isFinal, keepsError, mayDecide } from './run-machine.js';
 
 export interface NewRun {
   readonly id: string;
@@ -74,11 +74,28 @@ export class RunTransitions {
   async report(client: pg.PoolClient, move: RunMove, revision: number, error: object | null): Promise<boolean> {
     const now = this.clock.now();
     const { rowCount } = await client.query(
-      `UPDATE "Run" SET state = $3, revision = $4, error = $5, "updatedAt" = $6,
+      `UPDATE "Run" SET state = $3, revision = $4, error = CASE WHEN $9 THEN COALESCE($5, error) ELSE $5 END, "updatedAt" = $6,
          "attachedAt" = CASE WHEN $7 THEN COALESCE("attachedAt", $6) ELSE "attachedAt" END,
          "endedAt" = CASE WHEN $8 THEN $6::timestamptz END
        WHERE id = $1 AND state = $2 AND revision < $4`,
-      [move.id, move.from, move.to, revision, json(error), now, attachedStates.includes(move.to), isFinal(move.to)],
+      [
+        ...[move.id, move.from, move.to, revision, json(error), now],
+        ...[attachedStates.includes(move.to), isFinal(move.to), keepsError(move.to)],
+      ],
+    );
+    if (rowCount !== 1) return false;
+    await this.record(client, move, [move]);
+    return true;
+  }
+
+  /**
+   * Why the device had refused a run that was over for the server before it heard so: the state stays, and the reason is kept
+   * beside one that the server may have given itself. False when another report was faster.
+   */
+  async addReason(client: pg.PoolClient, move: RunMove, revision: number, error: object): Promise<boolean> {
+    const { rowCount } = await client.query(
+      `UPDATE "Run" SET revision = $3, error = COALESCE(error, $4), "updatedAt" = $5 WHERE id = $1 AND state = $2 AND revision < $3`,
+      [move.id, move.from, revision, json(error), this.clock.now()],
     );
     if (rowCount !== 1) return false;
     await this.record(client, move, [move]);
