@@ -25,6 +25,7 @@ export type AgentErrorCode =
   | 'ATTACH_FAILED'
   | 'KERNEL_DISABLED'
   | 'FEATURE_MISSING' // of those that the probe requires
+  | 'BLIND_SPOT' // the kernel takes it, and would then show it nothing
   | 'KERNEL_TOO_OLD' // than the oldest one that tests run on
   | 'LEASE_LAPSED'
   | 'ABORTED';

@@ -25,6 +25,8 @@ export { eventDecoder } from './events/decoder.js';
 export { slotFor } from './metrics/buckets.js';
 export { bucketBounds, metricReader } from './metrics/reader.js';
 export { profileReader } from './profiles/profile.js';
+export { blindSpots } from './plan/blind-spots.js';
+export type { BlindSpot, KernelAndUserLand } from './plan/blind-spots.js';
 export {
   compareSeries,
   isBeforeOldestTested,

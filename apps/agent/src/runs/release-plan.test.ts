@@ -13,6 +13,7 @@ struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4 << 20); } rin
 SEC("raw_tp/x") int p(void *ctx) { bpf_ringbuf_output(&ring, &ctx, 8, 0); return 0; }
 char LICENSE[] SEC("license") = "GPL";
 `;
+const machine = { cpus: 1, pageBytes: 4096, memoryBytes: 1024 * MIB, kernelArch: 'arm64', userBits: 64 };
 const release = { manifest: 'name: big\nversion: 1.0.0\nsummary: a ring of 4 MiB\n' } as ReleaseDocument;
 
 describeWithKernel('the plan of a run', ['clang'], () => {
@@ -24,7 +25,7 @@ describeWithKernel('the plan of a run', ['clang'], () => {
   function codeOf(budgetBytes: number, memoryBytes: number): string {
     const entry = { params: {}, budget: { mapBytes: budgetBytes } } as DesiredEntry;
     try {
-      planRelease(release, object, entry, { cpus: 1, pageBytes: 4096, memoryBytes });
+      planRelease(release, object, entry, { ...machine, memoryBytes });
       return 'planned';
     } catch (error) {
       if (error instanceof AgentError) return error.code;
@@ -36,5 +37,14 @@ describeWithKernel('the plan of a run', ['clang'], () => {
     expect(codeOf(5 * MIB, 128 * MIB)).toBe('planned');
     expect(codeOf(4 * MIB, 128 * MIB)).toBe('BUDGET_MAP_BYTES');
     expect(codeOf(5 * MIB, 64 * MIB)).toBe('DEVICE_MEMORY');
+  });
+
+  it('refuses what would attach and see nothing', () => {
+    const uprobe = compileBpf(source.replace('raw_tp/x', 'uprobe/libc.so.6:malloc'));
+    const entry = { params: {}, budget: { mapBytes: 8 * MIB } } as DesiredEntry;
+    expect(() => planRelease(release, uprobe, entry, machine)).not.toThrow();
+    expect(() => planRelease(release, uprobe, entry, { ...machine, userBits: 32 })).toThrow(
+      expect.objectContaining({ code: 'BLIND_SPOT', message: expect.stringContaining('would see nothing') }),
+    );
   });
 });

@@ -1,5 +1,6 @@
 import {
   attachOptions,
+  blindSpots,
   globalImages,
   kernelTypeNeeds,
   ManifestError,
@@ -11,6 +12,7 @@ import {
   resolveParams,
   telemetryPlan,
   type AttachOptions,
+  type BpfObjectFile,
   type KernelTypeNeeds,
   type ProbeManifest,
   type TelemetryPlan,
@@ -48,9 +50,11 @@ export interface PlanMachine {
   readonly cpus: number;
   readonly pageBytes: number;
   readonly memoryBytes: number;
+  readonly kernelArch: string;
+  readonly userBits: number;
 }
 
-/** @throws AgentError MANIFEST_INVALID, OBJECT_INVALID, PARAM_INVALID, BUDGET_MAP_BYTES, DEVICE_MEMORY */
+/** @throws AgentError MANIFEST_INVALID, OBJECT_INVALID, PARAM_INVALID, BUDGET_MAP_BYTES, DEVICE_MEMORY, BLIND_SPOT */
 export function planRelease(
   release: ReleaseDocument,
   objectBytes: Buffer,
@@ -63,6 +67,7 @@ export function planRelease(
     const params = resolveParams(manifest, entry.params);
     const mapBytes = mapMemoryBytes(object, machine).reduce((sum, { bytes }) => sum + bytes, 0);
     assertRoom(mapBytes, entry.budget.mapBytes, machine.memoryBytes);
+    assertSeeing(object, machine);
     return {
       name: manifest.name,
       globals: globalImages(object, manifest, params),
@@ -95,6 +100,17 @@ function assertRoom(mapBytes: number, budgetBytes: number, memoryBytes: number):
       { mapBytes, maxBytes, memoryBytes },
     );
   }
+}
+
+/**
+ * What would attach and see nothing is no run: its zeros would be believed.
+ * @throws AgentError BLIND_SPOT
+ */
+function assertSeeing(object: BpfObjectFile, machine: PlanMachine): void {
+  const spots = blindSpots(object, machine);
+  if (spots.length === 0) return;
+  const { kernelArch, userBits } = machine;
+  throw new AgentError('BLIND_SPOT', spots.map(({ sentence }) => sentence).join(' '), { kernelArch, userBits });
 }
 
 function planError(error: unknown): unknown {

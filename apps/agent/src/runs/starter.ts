@@ -83,8 +83,8 @@ export class Starter implements RunStarter {
   }
 
   private get machine() {
-    const { pageBytes, memoryBytes } = this.options.facts;
-    return { cpus: this.options.kernel.cpus, pageBytes, memoryBytes };
+    const { pageBytes, memoryBytes, kernelArch, userBits } = this.options.facts;
+    return { cpus: this.options.kernel.cpus, pageBytes, memoryBytes, kernelArch, userBits };
   }
 
   private liveRun(slot: RunSlot, plan: ReleasePlan, kernel: KernelRun): LiveRun {

@@ -71,7 +71,7 @@ export function objectNeeds(digest: string, bytes: Buffer): ObjectNeeds {
     programs: object.programs
       .filter(({ section }) => !section.startsWith('?'))
       .map(({ name, section }) => ({ name, section })),
-    mapTypes: object.maps.map(({ typeName }) => typeName),
+    maps: object.maps.map(({ name, typeName }) => ({ name, typeName })),
     relocations,
     typeIdNeeds: [
       ...programs.map(({ name, section }) => `Program ${name} (${section}) attaches by the BTF that a kernel shows.`),

@@ -19,7 +19,7 @@ const machine: MachineFacts = { cpus: 2, possibleCpus: 2, memoryBytes: 512 * MIB
 const object: ObjectNeeds = {
   digest: 'd',
   programs: [{ name: 'p', section: 'raw_tp/sys_enter' }],
-  mapTypes: ['hash'],
+  maps: [{ name: 'm', typeName: 'hash' }],
   relocations: 1,
   typeIdNeeds: [],
   mapBytes: ({ cpus }) => cpus * MIB,
@@ -84,6 +84,7 @@ const resolution = (word: 'accepted' | 'refused' | 'unknown', kind: string) => (
 });
 const noBtf = { showsBtf: false };
 const added = { btf: { state: 'added' as const, reason: null } };
+const mapOf = (typeName: string) => ({ maps: [{ name: 'm', typeName }] });
 const program = (section: string) => ({ programs: [{ name: 'p', section }] });
 const newer = new Date('2026-03-02T12:00:00Z');
 
@@ -120,7 +121,9 @@ describe('what a kernel is said to do with a release', () => {
       { known: { resolution: resolution('unknown', 'poison') } },
       /loaded it/,
     ],
-    ['a feature is used and was tried', { features: 'nobody', object: { mapTypes: ['ringbuf'] } }, /loaded it/],
+    ['a feature is used and was tried', { features: 'nobody', object: mapOf('ringbuf') }, /loaded it/],
+    ['a uprobe, where programs have 64 bits', { object: program('uprobe/libc.so.6:malloc') }, /loaded it/],
+    ['an array of maps, where the kernel has 64 bits', { object: mapOf('array_of_maps') }, /loaded it/],
     ['older agents name only what is there', { features: { lacks: undefined } }, /loaded it/],
     [
       'trampolines are known to work',
@@ -184,17 +187,29 @@ describe('what a kernel is said to do with a release', () => {
       { kernel: noBtf, release: { features: ['btf'] }, known: added },
       /lacks btf/,
     ],
-    [
-      'a type of map that is missing',
-      { object: { mapTypes: ['arena'] }, features: { lacks: ['arena'] } },
-      /map of type arena/,
-    ],
+    ['a type of map that is missing', { object: mapOf('arena'), features: { lacks: ['arena'] } }, /map of type arena/],
     [
       'a hook that is missing',
       { object: program('kprobe/x'), features: { lacks: ['kprobes'] } },
       /kprobe\/x\) needs kprobes/,
     ],
     ['fentry that cannot attach', { object: program('fentry/x'), features: { lacks: ['fentry'] } }, /needs fentry/],
+    [
+      'a uprobe where 32-bit programs run on an ARM64 kernel',
+      { kernel: { userBits: 32 }, object: program('uprobe/libc.so.6:malloc') },
+      /^Program p \(uprobe\/libc\.so\.6:malloc\) would see nothing: ARM64 kernels pass 32-bit programs by/,
+    ],
+    ['a USDT there', { kernel: { userBits: 32 }, object: program('usdt/a:b:c') }, /would see nothing/],
+    [
+      'a hook of socket options there, whatever that very kernel has loaded',
+      { kernel: { userBits: 32 }, proof: { userBits: 32 }, object: program('cgroup/setsockopt') },
+      /64-bit callers only/,
+    ],
+    [
+      'an array of maps on a 32-bit kernel',
+      { kernel: { kernelArch: 'arm', userBits: 32 }, object: mapOf('array_of_maps') },
+      /^Map m \(array_of_maps\) would hold the wrong maps/,
+    ],
     ['maps over the budget', { machine: { cpus: 5, possibleCpus: undefined } }, /5120 KiB.*budget is 4096 KiB/],
     ['maps over the budget, by CPUs that may come', { machine: { possibleCpus: 5 } }, /5120 KiB/],
     [

@@ -36,7 +36,7 @@ export interface ObjectNeeds {
   readonly digest: string;
   /** Those that an agent loads. */
   readonly programs: readonly { readonly name: string; readonly section: string }[];
-  readonly mapTypes: readonly string[];
+  readonly maps: readonly { readonly name: string; readonly typeName: string }[];
   /** CO-RE relocations. */
   readonly relocations: number;
   /** What needs types that the kernel itself shows: a sentence each. */

@@ -1,4 +1,4 @@
-import { isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
+import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
 import { attachNeeds, mayLackTrampolines } from './attach-needs.js';
 import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
@@ -23,8 +23,10 @@ export function featureFindings(
   return together([
     agentFindings(found),
     ...release.features.map((name) => requiredFindings(name, kernel, found, object)),
-    ...[...new Set(object.mapTypes)].map((type) => mapFindings(type, found)),
+    ...mapTypesOf(object).map((type) => mapFindings(type, found)),
     ...object.programs.map((program) => programFindings(program, kernel, found)),
+    // The agent refuses by the same rule: the kernel would not say a word.
+    ...blindSpots(object, kernel).map(({ sentence }) => refusal('blind_spot', sentence)),
   ]);
 }
 
@@ -80,8 +82,12 @@ function programFindings(
   return doubt('trampoline', `Program ${name} (${section}) may load and still not attach on this kernel.`);
 }
 
-function usedFeatures({ programs, mapTypes }: ObjectNeeds): string[] {
-  return [...mapTypes, ...programs.flatMap(({ section }) => attachNeeds(section).features)];
+function usedFeatures(object: ObjectNeeds): string[] {
+  return [...mapTypesOf(object), ...object.programs.flatMap(({ section }) => attachNeeds(section).features)];
+}
+
+function mapTypesOf({ maps }: ObjectNeeds): string[] {
+  return [...new Set(maps.map(({ typeName }) => typeName))];
 }
 
 function presence(name: string, found: FeatureFacts | undefined): Presence {
