@@ -22,7 +22,9 @@ export async function measure(vm: RunningVm): Promise<Measured> {
   const enabled = await read('/proc/sys/net/core/bpf_jit_enable');
   const hardened = await read('/proc/sys/net/core/bpf_jit_harden');
   const lsm = (await read('/sys/kernel/security/lsm')).slice(0, TEXT_MAX);
-  const pageKib = (await vm.output(['awk', '/^KernelPageSize:/ { print $2; exit }', '/proc/self/smaps'])).trim();
+  // A board's kernel may have no smaps (CONFIG_PROC_PAGE_MONITOR): the agent takes its pages for 4 KiB then, and so is it here.
+  const smaps = await vm.exec(['awk', '/^KernelPageSize:/ { print $2; exit }', '/proc/self/smaps']);
+  const pageKib = smaps.stdout.toString('latin1').trim();
   const user = (await vm.output(['node', '-p', 'process.arch'])).trim();
   const kernel: MeasuredKernel = {
     kernelRelease: vm.guest.release.slice(0, TEXT_MAX),

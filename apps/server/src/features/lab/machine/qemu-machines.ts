@@ -38,7 +38,8 @@ export class QemuMachines extends LabMachines {
       return new QemuMachine(vm, measured);
     } catch (error) {
       await vm?.stop();
-      throw machineErrorOf(error, 'boot', { ownImage: order.image !== undefined, signal });
+      // What goes wrong once it is up is told as it is: no driver was missing then.
+      throw machineErrorOf(error, 'boot', { ownImage: order.image !== undefined && vm === undefined, signal });
     } finally {
       // QEMU has read the image by then.
       await rm(folder, { recursive: true, force: true });
