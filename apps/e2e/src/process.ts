@@ -78,9 +78,12 @@ function readyLine(
   });
 }
 
-/** Asks again until it is true; the deadline is a bound against hanging, not an expectation of speed. */
+/**
+ * Asks again until it is true; the deadline is a bound against hanging, not an expectation of speed. `what` may be a function,
+ * to tell what was seen last.
+ */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   ask: () => Promise<T | undefined | false>,
   timeoutMs = 60_000,
 ): Promise<T> {
@@ -96,6 +99,6 @@ export async function until<T>(
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   throw new Error(
-    `${what}: not within ${timeoutMs / 1000} s${last instanceof Error ? ` (last: ${last.message})` : ''}`,
+    `${typeof what === 'string' ? what : what()}: not within ${timeoutMs / 1000} s${last instanceof Error ? ` (last: ${last.message})` : ''}`,
   );
 }

@@ -126,6 +126,9 @@ export class VmDevice {
     return memoryOf(await this.vm.output(['/opt/bpfleet-agent/lib/node', '-e', script], { env: NO_IO_URING }));
   }
 
+  /** Asks the server's database. */
+  query: Stack['query'] = (sql, values) => this.stack.query(sql, values);
+
   /** What the agent said of itself: for a test that fails. */
   journal(): Promise<string> {
     return this.vm.sh(`journalctl -u bpfleet-agent --no-pager -n 200; ls -la ${AGENT_HOME}`);

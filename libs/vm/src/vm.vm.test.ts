@@ -19,7 +19,6 @@ interface Expected {
 const BOOT_TIMEOUT_MS = 240_000;
 const EXPECTED: Partial<Record<VmTarget, Expected>> = {
   'arm64-6.1': { machine: 'aarch64', release: /^6\.1\./, node: 'arm64', btf: true, debian: 'arm64' },
-  'arm64-6.1-compat32': { machine: 'aarch64', release: /^6\.1\./, node: 'arm', btf: true, debian: 'armhf' },
   'armv7-6.1': { machine: 'armv7l', release: /^6\.1\./, node: 'arm', btf: false, debian: 'armhf' },
 };
 
@@ -167,35 +166,5 @@ await describeWithVm('arm64-6.1', 'what goes wrong', () => {
 
   it('ends the VM when the kernel does not come up in time', async () => {
     await expect(startVm({ target: 'arm64-6.1', bootTimeoutMs: 50 })).rejects.toMatchObject({ code: 'VM_BOOT' });
-  });
-});
-
-await describeWithVm('arm64-6.1', 'a machine that systemd boots', () => {
-  let vm: RunningVm;
-
-  beforeAll(async () => {
-    vm = await startVm({ target: 'arm64-6.1', init: 'systemd', bootTimeoutMs: BOOT_TIMEOUT_MS });
-  }, BOOT_TIMEOUT_MS);
-
-  afterAll(async () => {
-    await vm?.stop();
-  });
-
-  it('gets everything up that Debian starts, and nothing fails', async () => {
-    const up = await vm.exec(['systemctl', 'is-system-running', '--wait'], { timeoutMs: BOOT_TIMEOUT_MS });
-    const failed = await vm.output(['systemctl', 'list-units', '--failed', '--plain', '--no-legend', '--no-pager']);
-    expect([up.stdout.toString().trim(), failed]).toEqual(['running', '']);
-    expect(await vm.output(['systemctl', 'list-jobs', '--no-legend', '--no-pager'])).not.toMatch(/\S/);
-  });
-
-  it('runs a service as an image of a device would', async () => {
-    await vm.put('/etc/systemd/system/probe.service', '[Service]\nType=oneshot\nExecStart=/bin/touch /run/probed\n');
-    await vm.sh('systemctl daemon-reload; systemctl start probe.service; test -e /run/probed');
-  });
-
-  it('comes back when it is rebooted', async () => {
-    const before = vm.guest.bootId;
-    await vm.reboot();
-    expect(vm.guest.bootId).not.toBe(before);
   });
 });
