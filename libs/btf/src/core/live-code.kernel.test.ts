@@ -23,6 +23,15 @@ struct task_struct___never { long no_such_field; };
 static struct task_struct *(*current)(void) = (void *)158;
 volatile __u64 sink;
 __attribute__((noinline)) static __u64 never(struct task_struct *t) { return ((struct task_struct___never *)t)->no_such_field; }
+const volatile _Bool off = 0;
+const volatile _Bool on = 1;
+const volatile __u8 small = 3;
+const volatile short negative = -2;
+const volatile __u32 word = 7;
+const volatile __u64 wide = 1ULL << 40;
+const volatile struct { int first; int second; } pair = { 1, 0 };
+const volatile int table[4] = { 0, 0, 5, 0 };
+volatile int writable = 0;
 SEC("tp_btf/sys_enter") int p(__u64 *ctx) {
 	struct task_struct *t = current();
 	struct task_struct___never *old = (void *)t;
@@ -56,9 +65,30 @@ const CASES: readonly (readonly [name: string, body: string, reaches: boolean])[
   ['in a subprogram that is called', 'sink = never(t);', true],
 ];
 
-function reachablePoison(object: Uint8Array): readonly number[] {
+/** The same of what the program holds as parameters, where these are known. */
+const BY_PARAMETER: readonly (readonly [name: string, body: string, reaches: boolean])[] = [
+  ['behind one that is off', 'if (off) sink = old->no_such_field;', false],
+  ['behind one that is on', 'if (on) sink = old->no_such_field;', true],
+  ['behind the opposite of one that is on', 'if (!on) sink = old->no_such_field;', false],
+  ['behind a number of a byte', 'if (small > 3) sink = old->no_such_field;', false],
+  ['behind a wide number', 'if (wide != 1ULL << 40) sink = old->no_such_field;', false],
+  ['behind a mask', 'if (word & 8) sink = old->no_such_field;', false],
+  ['behind a mask that fits', 'if (word & 4) sink = old->no_such_field;', true],
+  ['behind a member', 'if (pair.second) sink = old->no_such_field;', false],
+  ['behind an element', 'if (table[3]) sink = old->no_such_field;', false],
+  ['behind an element that is set', 'if (table[2]) sink = old->no_such_field;', true],
+  ['behind one that is off and what only runs tell', 'if (off && t->pid) sink = old->no_such_field;', false],
+  ['behind either', 'if (off || t->pid) sink = old->no_such_field;', true],
+  ['behind a negative number', 'if (negative == -2) sink = old->no_such_field;', true],
+  ['behind what can be written', 'if (writable) sink = old->no_such_field;', true],
+];
+
+function reachablePoison(object: Uint8Array, withConstants = false): readonly number[] {
   const parsed = readObject(object);
-  const { programs } = patchInstructions(parsed, resolveCoreRelocations(parsed, parseBtf(kernelBtf('arm64-6.1'))));
+  const sections = parsed.dataSections.filter(({ readOnly }) => withConstants && readOnly);
+  const constants = new Map(sections.map(({ name, image }) => [name, image]));
+  const resolution = resolveCoreRelocations(parsed, parseBtf(kernelBtf('arm64-6.1')));
+  const { programs } = patchInstructions(parsed, resolution, constants);
   expect(programs[0]?.poisoned).not.toEqual([]);
   return programs[0]?.reachablePoison ?? [];
 }
@@ -67,13 +97,25 @@ describe('reachable poison', () => {
   it.each(CASES)('of a field that is not there, %s', (_name, body, reaches) => {
     expect(reachablePoison(compileBpf(SOURCE(body))).length > 0).toBe(reaches);
   });
+
+  it.each(BY_PARAMETER)('with parameters that are known, %s', (_name, body, reaches) => {
+    const object = compileBpf(SOURCE(body));
+    expect(reachablePoison(object, true).length > 0).toBe(reaches);
+    expect(reachablePoison(object)).not.toEqual([]);
+  });
+
+  it('takes no address for the number that stands in its place', () => {
+    const symbol = 'extern const int some_symbol __attribute__((weak)) __attribute__((section(".ksyms")));';
+    const body = 'if (&some_symbol) sink = old->no_such_field;';
+    expect(reachablePoison(compileBpf(symbol + SOURCE(body)))).not.toEqual([]);
+  });
 });
 
 describeWithKernel(
   'reachable poison, in the eyes of a verifier',
   ['root', 'bpf', 'btf', 'bpffs', 'bpftool', 'clang'],
   () => {
-    it.each(CASES)('is refused, and dead poison is not: %s', (_name, body, reaches) => {
+    it.each([...CASES, ...BY_PARAMETER])('is refused, and dead poison is not: %s', (_name, body, reaches) => {
       const folder = mkdtempSync(join(tmpdir(), 'bpfleet-live-'));
       const pin = `/sys/fs/bpf/bpfleet_live_test_${process.pid}`;
       try {
@@ -98,6 +140,10 @@ describe('LiveCode', () => {
     bytes.setInt16(2, offset, true);
     bytes.setInt32(4, immediate, true);
     return [...new Uint8Array(bytes.buffer)];
+  };
+  const bigEndian = ([opcode = 0, registers = 0, ...rest]: number[]): number[] => {
+    const [offset, immediate] = [rest.slice(0, 2).reverse(), rest.slice(2).reverse()];
+    return [opcode, ((registers & 0xf) << 4) | (registers >> 4), ...offset, ...immediate];
   };
   const liveOf = (...code: number[][]): string => {
     const view = new InstructionView(new Uint8Array(code.flat()), true);
@@ -126,6 +172,29 @@ describe('LiveCode', () => {
     expect(liveOf(one, instruction(0x79, 1, 0, 0, 10), test, filler, EXIT)).toBe('xxxxx');
     expect(liveOf(one, instruction(0xdb, 10, -8, 1, 1), test, filler, EXIT)).toBe('xxxxx');
     expect(liveOf(one, instruction(0x15, 2, 1, 0), instruction(0xb7, 1, 0, 2), test, filler, EXIT)).toBe('xxxxxx');
+  });
+
+  it('reads constant data inside of its bounds alone, in the byte order of the object', () => {
+    const bytes = new Uint8Array([1, 2, 0, 0, 0, 0, 0, 0xff]);
+    const [address, high] = [instruction(0x18, 2), instruction(0)];
+    const filler = instruction(0xb7, 0);
+    const load = (opcode: number, from: number) => instruction(opcode, 1, from, 0, 2);
+    const takes = (read: number[], immediate: number, offset = 0, littleEndian = true): boolean => {
+      const code = [address, high, read, instruction(0x15, 1, 1, immediate), filler, EXIT];
+      const swapped = littleEndian ? code : code.map((one) => bigEndian(one));
+      const view = new InstructionView(new Uint8Array(swapped.flat()), littleEndian);
+      return !new LiveCode(view, [0], new Map([[0, { bytes, offset }]])).isLive(4);
+    };
+    expect(takes(load(0x71, 0), 1)).toBe(true);
+    expect(takes(load(0x69, 0), 0x0201)).toBe(true);
+    expect(takes(load(0x69, 0), 0x0102, 0, false)).toBe(true);
+    expect(takes(load(0x71, 7), 0xff)).toBe(true);
+    expect(takes(load(0x71, 1), 0xff, 6)).toBe(true);
+    expect(takes(load(0x69, 7), 0xff)).toBe(false);
+    expect(takes(load(0x71, -1), 0)).toBe(false);
+    expect(takes(load(0x71, 0), 1, -1)).toBe(false);
+    // A load that extends the sign, of which nothing is claimed.
+    expect(takes(load(0x91, 0), 1)).toBe(false);
   });
 
   it('ends at loops, at the end of the code, and at branches out of it', () => {

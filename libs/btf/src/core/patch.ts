@@ -3,7 +3,7 @@ import type { ProgramPart } from '../object/code-table.js';
 import { INSTRUCTION_BYTES } from '../object/programs.js';
 import type { BpfObjectFile } from '../object/types.js';
 import { CLASS, InstructionView } from './instruction.js';
-import { LiveCode } from './live-code.js';
+import { LiveCode, type Place } from './live-code.js';
 import type { CoreResolution, ResolvedRelocation } from './resolve.js';
 
 const OFFSET_MAX = 0x7fff;
@@ -33,11 +33,20 @@ export interface PatchResult {
   readonly refusals: readonly PatchRefusal[];
 }
 
+/** What read-only sections hold when the object is loaded, by their names: parameters are written into them before. */
+export type ConstantData = ReadonlyMap<string, Uint8Array>;
+
+const NO_CONSTANTS: ConstantData = new Map();
+
 /**
- * Applies a resolution to copies of the object's programs.
+ * Applies a resolution to copies of the object's programs. Without `constants`, parameters count as anything.
  * @throws BtfError BTF_LIMIT
  */
-export function patchInstructions(object: BpfObjectFile, resolution: CoreResolution): PatchResult {
+export function patchInstructions(
+  object: BpfObjectFile,
+  resolution: CoreResolution,
+  constants: ConstantData = NO_CONSTANTS,
+): PatchResult {
   const byPlace = new Map<string, ResolvedRelocation[]>();
   for (const resolved of resolution.relocations) {
     const { section, offset } = resolved.relocation;
@@ -51,7 +60,7 @@ export function patchInstructions(object: BpfObjectFile, resolution: CoreResolut
     if (resolved.outcome === 'refused') refusals.set(resolved, resolved.reason ?? 'refused');
   }
   checkInstructions(object);
-  const programs = object.programs.map(({ name }) => patchProgram(object, name, byPlace, refusals));
+  const programs = object.programs.map(({ name }) => patchProgram(object, name, byPlace, refusals, constants));
   return { programs, refusals: [...refusals].map(([resolved, reason]) => ({ resolved, reason })) };
 }
 
@@ -70,6 +79,7 @@ function patchProgram(
   name: string,
   byPlace: ReadonlyMap<string, readonly ResolvedRelocation[]>,
   refusals: Map<ResolvedRelocation, string>,
+  constants: ConstantData,
 ): PatchedProgram {
   const parts = object.code.partsOf(name) ?? [];
   const count = parts.reduce((sum, part) => sum + part.instructionCount, 0);
@@ -89,15 +99,27 @@ function patchProgram(
     }
     for (const [at, target] of part.calls) if (!view.isPoison(at)) view.setImmediate(at, target - at - 1);
   }
-  const live = poisoned.length === 0 ? undefined : liveCodeOf(view, parts);
+  const live = poisoned.length === 0 ? undefined : liveCodeOf(view, parts, constants);
   return { name, instructions, poisoned, reachablePoison: poisoned.filter((at) => live?.isLive(at)) };
 }
 
 /** Which instructions of a patched program can run: each of its functions may be called. */
-export function liveCodeOf(view: InstructionView, parts: readonly ProgramPart[]): LiveCode {
+export function liveCodeOf(
+  view: InstructionView,
+  parts: readonly ProgramPart[],
+  constants: ConstantData = NO_CONSTANTS,
+): LiveCode {
+  const addresses = new Map<number, Place | undefined>();
+  for (const { references } of parts) {
+    for (const [at, { section, offset }] of references) {
+      const bytes = section === undefined ? undefined : constants.get(section);
+      addresses.set(at, bytes && { bytes, offset });
+    }
+  }
   return new LiveCode(
     view,
     parts.map(({ first }) => first),
+    addresses,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ElfFile } from '../elf/elf.js';
 import type { CallGraph } from './call-graph.js';
+import { DataReferences, type DataReference } from './data-references.js';
 import type { CodeFunction } from './programs.js';
 import { INSTRUCTION_BYTES } from './programs.js';
 
@@ -20,6 +21,8 @@ export interface ProgramPart extends FunctionCode {
   readonly bytes: Uint8Array;
   /** Calls of other functions: instruction of the loaded program → first instruction of the callee. */
   readonly calls: ReadonlyMap<number, number>;
+  /** Immediates that become addresses: instruction of the loaded program → of what. */
+  readonly references: ReadonlyMap<number, DataReference>;
 }
 
 /** The code of an object, before any relocation. */
@@ -31,6 +34,7 @@ export interface CodeTable {
 }
 
 export function buildCodeTable(elf: ElfFile, calls: CallGraph, functions: readonly CodeFunction[]): CodeTable {
+  const references = new DataReferences(elf);
   return {
     functionAt(section, offset) {
       const index = elf.section(section)?.index;
@@ -52,6 +56,7 @@ export function buildCodeTable(elf: ElfFile, calls: CallGraph, functions: readon
             return isCall && target !== undefined ? [[first + instruction, target] as const] : [];
           }),
         ),
+        references: new Map([...references.of(code)].map(([instruction, to]) => [first + instruction, to])),
       }));
     },
   };
