@@ -159,7 +159,16 @@ describe('time', () => {
   it('is bounded for thousands of programs that share their subprograms', () => {
     const bytes = new Uint8Array(8 * 200_000).fill(0xb7);
     const parts = [
-      { name: 'p', section: 'x', offset: 0, instructionCount: 200_000, first: 0, bytes, calls: new Map(), references: new Map() },
+      {
+        name: 'p',
+        section: 'x',
+        offset: 0,
+        instructionCount: 200_000,
+        first: 0,
+        bytes,
+        calls: new Map(),
+        references: new Map(),
+      },
     ];
     const object = {
       ...objectOf(btfOf([]), []),

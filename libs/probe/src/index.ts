@@ -19,7 +19,7 @@ export type {
   ProfileManifest,
 } from './manifest/schema.js';
 export { attachOptions, resolveParams } from './params/params.js';
-export { globalImages } from './params/images.js';
+export { constantData, globalImages } from './params/images.js';
 export { FIXED_COLUMNS, eventColumns } from './events/event.js';
 export { eventDecoder } from './events/decoder.js';
 export { slotFor } from './metrics/buckets.js';

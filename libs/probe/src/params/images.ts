@@ -30,6 +30,20 @@ export function globalImages(
   return images;
 }
 
+/**
+ * What all read-only sections hold once the parameters are written into them: what a verifier takes for constants.
+ * @throws ParamError when a value does not fit its variable's type
+ */
+export function constantData(
+  object: BpfObjectFile,
+  manifest: ProbeManifest,
+  params: Readonly<Record<string, ParamValue>>,
+): Map<string, Uint8Array> {
+  const images = globalImages(object, manifest, params);
+  const sections = object.dataSections.filter(({ readOnly }) => readOnly);
+  return new Map(sections.map(({ name, image }) => [name, images.get(name) ?? image]));
+}
+
 /** @throws ParamError */
 export function writeGlobal(object: BpfObjectFile, global: GlobalVariable, value: ParamValue, room: Uint8Array): void {
   const type = object.btf.resolve(global.typeId);

@@ -219,7 +219,32 @@ describeWithKernel('pre-flight', ['clang'], () => {
     await fleet.prove(release, middle);
     expect((await ask(release)).takes).toBe(1);
     expect((await ask(release, { old: 1 })).groups).toMatchObject([
-      { verdict: 'unknown', reasons: [{ kind: 'poison' }, {}] },
+      { verdict: 'unknown', reasons: [{ kind: 'poison' }, { kind: 'other_params' }, { kind: 'proven' }] },
+    ]);
+  });
+
+  it('knows without a proof that a parameter keeps it from what is gone, and says what it was not asked with', async () => {
+    const release = await publish(TUNED, 'params: { old: { default: 1 }, nothing: { default: 0 } }');
+    expect(await answerFor(middle, release)).toMatchObject({
+      resolution: 'unknown',
+      reasons: [{ kind: 'poison' }, { kind: 'unproven' }],
+    });
+    expect((await ask(release, { old: 0 })).groups).toMatchObject([
+      { verdict: 'unknown', resolution: 'accepted', reasons: [{ kind: 'unproven' }] },
+    ]);
+    await fleet.prove(release, middle, {
+      verdict: 'refused',
+      reasons: [{ kind: 'verifier', sentence: 'It is poisoned.' }],
+    });
+    expect((await ask(release)).refuses).toBe(1);
+    // What the programs do not hold changes nothing.
+    expect((await ask(release, { nothing: 1 })).refuses).toBe(1);
+    expect((await ask(release, { old: 0 })).groups).toMatchObject([
+      {
+        verdict: 'unknown',
+        resolution: 'accepted',
+        reasons: [{ sentence: expect.stringMatching(/default parameters, and old differs.*It is poisoned/) }],
+      },
     ]);
   });
 

@@ -34,9 +34,14 @@ export class ReleaseReader {
       features: manifest.requires.features,
       budgetBytes: manifest.budget.map_bytes,
       arches: release.objects.map(({ arch }) => arch),
-      defaultParams: Object.keys(defaults).every((name) => chosen[name] === defaults[name]),
+      params: chosen,
     };
-    return (arch) => ({ ...shared, object: needs.get(arch) });
+    const changed = Object.keys(defaults).filter((name) => chosen[name] !== defaults[name]);
+    return (arch) => {
+      const object = needs.get(arch);
+      const held = typeof object === 'object' ? object.tunables : [];
+      return { ...shared, object, changedParams: changed.filter((name) => held.includes(name)) };
+    };
   }
 
   private async needsOf(digest: string): Promise<ObjectNeeds | 'unreadable'> {
@@ -73,6 +78,7 @@ export function objectNeeds(digest: string, bytes: Buffer): ObjectNeeds {
       .map(({ name, section }) => ({ name, section })),
     maps: object.maps.map(({ name, typeName }) => ({ name, typeName })),
     relocations,
+    tunables: object.globals.filter(({ tunable }) => tunable).map(({ name }) => name),
     typeIdNeeds: [
       ...programs.map(({ name, section }) => `Program ${name} (${section}) attaches by the BTF that a kernel shows.`),
       ...symbols.map(

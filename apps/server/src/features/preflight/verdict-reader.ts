@@ -82,20 +82,35 @@ export class VerdictReader {
       const object = facts(kernel.kernelArch).object;
       if (source === null || !isRelocated(object)) continue;
       const verdict = kernel.id === null ? undefined : kept.get(kernel.id);
-      if (verdict?.btfDigest === source) {
-        found.set(kernel, { word: verdict.verdict, reasons: verdict.reasons });
-        continue;
-      }
       const key = `${object.digest} ${source}`;
-      if (!looked.has(key) && budget.left === 0) {
-        found.set(kernel, { word: 'pending' });
-        continue;
+      const spend = (): boolean => {
+        if (!looked.has(key) && budget.left-- <= 0) return false;
+        looked.add(key);
+        return true;
+      };
+      let resolution: Resolution = { word: 'pending' };
+      if (verdict?.btfDigest === source) resolution = { word: verdict.verdict, reasons: verdict.reasons };
+      else if (spend()) resolution = await this.resolve(release, kernel, source);
+      if (isByParameter(resolution, object)) {
+        resolution = await this.byParameters(release, kernel, source, facts(kernel.kernelArch).params, spend);
       }
-      if (!looked.has(key)) budget.left--;
-      looked.add(key);
-      found.set(kernel, await this.resolve(release, kernel, source));
+      found.set(kernel, resolution);
     }
     return found;
+  }
+
+  /** With the parameters that it is to run with, which what is kept of a kernel leaves open. */
+  private async byParameters(
+    release: CatalogueRelease,
+    kernel: AskedKernel,
+    source: string,
+    params: ReleaseFacts['params'],
+    spend: () => boolean,
+  ): Promise<Resolution> {
+    const shown = { kernelArch: kernel.kernelArch, btfDigest: showsBtf(kernel) === false ? null : source };
+    if (!this.resolver.remembers(release, shown, source, params) && !spend()) return { word: 'pending' };
+    const { verdict, reasons } = await this.resolver.look(release, shown, source, params);
+    return { word: verdict, reasons };
   }
 
   private async resolve(release: CatalogueRelease, kernel: AskedKernel, source: string): Promise<Resolution> {
@@ -148,6 +163,13 @@ export function showsBtf({ id, btf }: AskedKernel): boolean | undefined {
 /** The types that are used for this kernel, where the server has them. */
 export function sourceOf({ btf }: AskedKernel): string | null {
   return btf.state === 'known' || btf.state === 'added' ? btf.digest : null;
+}
+
+/** Whether what speaks against it may be turned off. */
+function isByParameter(resolution: Resolution, { tunables }: ObjectNeeds): boolean {
+  return (
+    tunables.length > 0 && resolution.word === 'unknown' && resolution.reasons.some(({ kind }) => kind === 'poison')
+  );
 }
 
 function isRelocated(object: ReleaseFacts['object']): object is ObjectNeeds {

@@ -6,6 +6,7 @@ import {
   resolveCoreRelocations,
   type BpfObjectFile,
   type Btf,
+  type ConstantData,
   type CoreResolution,
   type PatchedProgram,
 } from '@bpfleet/btf';
@@ -46,6 +47,8 @@ export interface KernelResolution {
 export interface KernelShown {
   /** Whether the kernel shows its BTF itself; without it nothing can attach by type id. */
   readonly showsBtf: boolean;
+  /** What its read-only data holds, where that is known: parameters are part of it, and count as anything without. */
+  readonly constants?: ConstantData;
 }
 
 const LISTED_MAX = 50;
@@ -58,11 +61,11 @@ const INSTRUCTION_BYTES = 8;
 export function resolveForKernel(
   objectBytes: Uint8Array,
   btf: Btf,
-  { showsBtf }: KernelShown = { showsBtf: true },
+  { showsBtf, constants }: KernelShown = { showsBtf: true },
 ): KernelResolution {
   const object = readObject(objectBytes);
   const resolution = resolveCoreRelocations(object, btf);
-  const patched = patchInstructions(object, resolution);
+  const patched = patchInstructions(object, resolution, constants);
   const isLoaded = loadedOf(object);
   const refusals = patched.refusals
     .filter(({ resolved }) => isLoaded(resolved.program))

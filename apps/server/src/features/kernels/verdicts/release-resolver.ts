@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { BtfError, kernelTypeNeeds, readObject } from '@bpfleet/btf';
+import { BtfError, kernelTypeNeeds, readObject, type BpfObjectFile } from '@bpfleet/btf';
+import { constantData, type ParamValue, type ProbeManifest } from '@bpfleet/probe';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { KernelBtfError, resolveForKernel, type KernelResolution } from '../../../verify/index.js';
 import type { CatalogueRelease } from '../../releases/catalogue/index.js';
@@ -20,6 +21,11 @@ export interface ResolvedKernel {
 }
 
 export type Resolved = Pick<NewKernelVerdict, 'verdict' | 'reasons' | 'facts'>;
+
+interface GivenParams {
+  readonly manifest: ProbeManifest;
+  readonly params: Readonly<Record<string, ParamValue>>;
+}
 
 const REMEMBERED_MAX = 500;
 
@@ -43,8 +49,16 @@ export class ReleaseResolver {
     return found;
   }
 
-  /** The same, kept for a while by this process alone: for kernels that no device runs yet. */
-  async look(release: CatalogueRelease, kernel: Omit<ResolvedKernel, 'id'>, source: string): Promise<Resolved> {
+  /**
+   * The same, kept for a while by this process alone: for kernels that no device runs yet, and with `params` for what these
+   * decide; without, they count as anything. `params` were checked before.
+   */
+  async look(
+    release: CatalogueRelease,
+    kernel: Omit<ResolvedKernel, 'id'>,
+    source: string,
+    params?: Readonly<Record<string, ParamValue>>,
+  ): Promise<Resolved> {
     const { objects } = release;
     const object = objectFor(release, kernel.kernelArch);
     if (!object) {
@@ -53,29 +67,59 @@ export class ReleaseResolver {
       return { verdict: 'refused', reasons: [{ kind: 'arch', sentence }], facts: {} };
     }
     const showsBtf = kernel.btfDigest !== null;
-    const key = `${object.digest} ${source} ${showsBtf}`;
+    const key = keyOf(object.digest, kernel, source, params);
     const known = this.found.get(key);
     if (known) return known;
-    const found = await this.resolveObject(object.digest, source, showsBtf);
+    const given = params && { manifest: release.manifest, params };
+    const found = await this.resolveObject(object.digest, source, showsBtf, given);
     const oldest = this.found.keys().next();
     if (this.found.size >= REMEMBERED_MAX && !oldest.done) this.found.delete(oldest.value);
     this.found.set(key, found);
     return found;
   }
 
-  private async resolveObject(objectDigest: string, source: string, showsBtf: boolean): Promise<Resolved> {
+  /** Whether `look` has its answer at hand. */
+  remembers(
+    release: CatalogueRelease,
+    kernel: Omit<ResolvedKernel, 'id'>,
+    source: string,
+    params: Readonly<Record<string, ParamValue>>,
+  ): boolean {
+    const object = objectFor(release, kernel.kernelArch);
+    return object === undefined || this.found.has(keyOf(object.digest, kernel, source, params));
+  }
+
+  private async resolveObject(
+    objectDigest: string,
+    source: string,
+    showsBtf: boolean,
+    given: GivenParams | undefined,
+  ): Promise<Resolved> {
     try {
       const [types, bytes] = await Promise.all([this.btfs.types(source), this.blobs.get(objectDigest)]);
       if (!types || !bytes) return unknown('The object or the types of the kernel are not in the store any more.');
-      const needs = kernelTypeNeeds(readObject(bytes));
-      const facts = { object: objectDigest, relocations: needs.relocations };
-      return { ...wordFor(resolveForKernel(bytes, types.btf, { showsBtf }), hasLateConstants(bytes)), facts };
+      const object = readObject(bytes);
+      const facts = { object: objectDigest, relocations: kernelTypeNeeds(object).relocations };
+      const known = given && { constants: constantData(object, given.manifest, given.params) };
+      return {
+        ...wordFor(resolveForKernel(bytes, types.btf, { showsBtf, ...known }), hasLateConstants(object)),
+        facts,
+      };
     } catch (error) {
       if (error instanceof BtfError || error instanceof KernelBtfError)
         return unknown(`It cannot be resolved: ${error.message}.`);
       throw error;
     }
   }
+}
+
+function keyOf(
+  objectDigest: string,
+  { btfDigest }: Pick<ResolvedKernel, 'btfDigest'>,
+  source: string,
+  params: Readonly<Record<string, ParamValue>> | undefined,
+): string {
+  return JSON.stringify([objectDigest, source, btfDigest !== null, params]);
 }
 
 /** The object that a device of this architecture loads, as the agent chooses it. */
@@ -94,8 +138,7 @@ function unknown(sentence: string): Resolved {
 const LATE_CONSTANTS = ['.kconfig', '.ksyms'];
 
 /** Parameters, options of the kernel's configuration (its version among them), and symbols that it may not have. */
-function hasLateConstants(bytes: Uint8Array): boolean {
-  const object = readObject(bytes);
+function hasLateConstants(object: BpfObjectFile): boolean {
   return (
     object.globals.some(({ tunable }) => tunable) ||
     LATE_CONSTANTS.some((section) => object.btf.findByName('datasec', section) !== undefined)

@@ -48,7 +48,7 @@ export function decide({ kernel, features, machine, release, known }: Question):
     featureFindings(kernel, features, release, object),
     machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, release, object),
     types,
-    proofFindings(near, known),
+    proofFindings(near, known, release),
   ]);
   return answer(found, proofOf(near), types);
 }
@@ -84,10 +84,21 @@ function memoryFindings(
   ]);
 }
 
-function proofFindings({ exact, series }: Nearest, { unproven }: Known): Findings {
+/** A verifier takes parameters for constants: with others it sees another program, and its word is about the one it saw. */
+function proofFindings({ exact, series }: Nearest, { unproven }: Known, { changedParams }: ReleaseFacts): Findings {
   const word = exact?.proof.verdict;
-  if (word === 'accepted') return NOTHING_FOUND;
+  const others = `${changedParams.join(', ')} ${changedParams.length === 1 ? 'differs' : 'differ'} from the default`;
+  const isProven = changedParams.length === 0;
+  if (word === 'accepted') {
+    return isProven
+      ? NOTHING_FOUND
+      : doubt('other_params', `It was loaded with the default parameters, and ${others}.`);
+  }
   if (exact !== undefined && word === 'refused') {
+    if (!isProven) {
+      const [why = ''] = whyOf(exact.proof);
+      return doubt('other_params', `This kernel refused it with the default parameters, and ${others}: ${why}`);
+    }
     return together(
       whyOf(exact.proof).map((sentence) => refusal('proven_refused', `This kernel refused it: ${sentence}`)),
     );
@@ -99,7 +110,11 @@ function proofFindings({ exact, series }: Nearest, { unproven }: Known): Finding
   }
   const silent = exact ? together(whyOf(exact.proof).map((sentence) => doubt('unproven', sentence))) : NOTHING_FOUND;
   if (silent.doubts.length > 0) return silent;
-  if (series.some(({ verdict }) => verdict === 'accepted')) return NOTHING_FOUND;
+  if (series.some(({ verdict }) => verdict === 'accepted')) {
+    return isProven
+      ? NOTHING_FOUND
+      : doubt('other_params', `It was loaded with the default parameters, and ${others}.`);
+  }
   const why = unproven === null ? '' : ` (the server's own kernel: ${unproven})`;
   return doubt('unproven', `No kernel like it has been asked to load it; only resolution is claimed${why}.`);
 }

@@ -1,4 +1,5 @@
 import type { BtfState, PreflightAnswer } from '@bpfleet/api';
+import type { ParamValue } from '@bpfleet/probe';
 import type { KernelVerdictWord, VerdictReason } from '../../kernels/index.js';
 
 /** The kernel that is asked about: that of a kernel group, or one that devices might get. */
@@ -41,6 +42,8 @@ export interface ObjectNeeds {
   readonly relocations: number;
   /** What needs types that the kernel itself shows: a sentence each. */
   readonly typeIdNeeds: readonly string[];
+  /** Names of the variables that parameters may be written into. */
+  readonly tunables: readonly string[];
   mapBytes(machine: { readonly cpus: number; readonly pageBytes: number }): number;
 }
 
@@ -50,8 +53,10 @@ export interface ReleaseFacts {
   readonly arches: readonly string[];
   /** That for the kernel's architecture; undefined when there is none, `unreadable` when it cannot be read any more. */
   readonly object: ObjectNeeds | 'unreadable' | undefined;
-  /** No parameter differs from its default, with which kernels were asked. */
-  readonly defaultParams: boolean;
+  /** With what it is to run; defaults included. */
+  readonly params: Readonly<Record<string, ParamValue>>;
+  /** Parameters that the programs hold and that differ from their defaults, with which alone kernels were asked. */
+  readonly changedParams: readonly string[];
 }
 
 /** What one kernel made of the release when it was asked to load it. */

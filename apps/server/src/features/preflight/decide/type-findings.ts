@@ -78,7 +78,7 @@ function tailoredFindings(kernel: KernelFacts, machine: MachineFacts | undefined
 function resolutionFindings(
   resolution: Resolution,
   { showsBtf }: KernelFacts,
-  { defaultParams }: ReleaseFacts,
+  { changedParams }: ReleaseFacts,
   loaded: boolean,
 ): Findings {
   if (resolution.word === 'pending') {
@@ -99,7 +99,7 @@ function resolutionFindings(
           return refusal(kind, `The server refuses it, since the kernel would not: ${sentence}`);
         case 'poison':
           // What keeps the program from what is missing may be more than constants; the kernel that loaded it knows.
-          if (loaded && (certain ? showsBtf !== false : defaultParams)) return NOTHING_FOUND;
+          if (loaded && (certain ? showsBtf !== false : changedParams.length === 0)) return NOTHING_FOUND;
           return certain
             ? refusal(kind, sentence)
             : doubt(kind, `${sentence} A parameter may keep it from getting there.`);

@@ -29,6 +29,7 @@ const object: ObjectNeeds = {
   maps: [{ name: 'm', typeName: 'hash' }],
   relocations: 1,
   typeIdNeeds: [],
+  tunables: [],
   mapBytes: ({ cpus }) => cpus * MIB,
 };
 const release: ReleaseFacts = {
@@ -36,7 +37,8 @@ const release: ReleaseFacts = {
   budgetBytes: 4 * MIB,
   arches: ['any'],
   object,
-  defaultParams: true,
+  params: {},
+  changedParams: [],
 };
 export const proof: Proof = {
   by: 'lab',
