@@ -18,6 +18,7 @@ export type AgentErrorCode =
   | 'PARAM_INVALID'
   | 'BUDGET_MAP_BYTES'
   | 'DEVICE_MEMORY' // more map memory than this machine lets one probe have
+  | 'DEVICE_FULL' // of probes: their maps together have what this machine lets them have
   | 'BUDGET_CPU'
   | 'VERIFIER_REFUSED'
   | 'BTF_MISSING' // the kernel shows no types of its own, and nothing stands in for them

@@ -192,6 +192,7 @@ export class Agent {
       log,
       now,
       monotonicMs,
+      mapBytesBeside: (run) => this.supervisor.mapBytesBeside(run),
       move: (slot, next, change) => this.supervisor.move(slot, next, change),
     });
     return new Supervisor(

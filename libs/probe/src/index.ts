@@ -28,6 +28,7 @@ export { profileReader } from './profiles/profile.js';
 export { blindSpots } from './plan/blind-spots.js';
 export type { BlindSpot, KernelAndUserLand } from './plan/blind-spots.js';
 export {
+  allMapBytesMax,
   compareSeries,
   isBeforeOldestTested,
   kernelSeries,

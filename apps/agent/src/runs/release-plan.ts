@@ -1,4 +1,5 @@
 import {
+  allMapBytesMax,
   attachOptions,
   blindSpots,
   globalImages,
@@ -100,6 +101,20 @@ function assertRoom(mapBytes: number, budgetBytes: number, memoryBytes: number):
       { mapBytes, maxBytes, memoryBytes },
     );
   }
+}
+
+/**
+ * Beside the runs that are in the kernel now. It may fit later, so that it is tried again.
+ * @throws AgentError DEVICE_FULL
+ */
+export function requireRoomBeside(othersBytes: number, mapBytes: number, memoryBytes: number): void {
+  const maxBytes = allMapBytesMax(memoryBytes);
+  if (memoryBytes === 0 || othersBytes + mapBytes <= maxBytes) return;
+  throw new AgentError(
+    'DEVICE_FULL',
+    `its maps take ${mapBytes} bytes beside the ${othersBytes} of what runs; a machine with ${memoryBytes} bytes of memory lets all probes together have ${maxBytes}`,
+    { mapBytes, othersBytes, maxBytes, memoryBytes },
+  );
 }
 
 /**

@@ -9,7 +9,7 @@ import { RunTelemetry } from '../telemetry/run-telemetry.js';
 import type { TrustKeeper } from '../trust/trust-keeper.js';
 import { requireFeatures, requireTestedKernel } from './kernel-gate.js';
 import { KernelTypes, type KernelTypesOptions } from './kernel-types.js';
-import { objectFor, planRelease, type ReleaseObject, type ReleasePlan } from './release-plan.js';
+import { objectFor, planRelease, requireRoomBeside, type ReleaseObject, type ReleasePlan } from './release-plan.js';
 import type { LiveRun, RunSlot } from './run-slot.js';
 import type { RunStarter } from './supervisor.js';
 
@@ -20,6 +20,8 @@ export interface StarterOptions extends KernelTypesOptions {
   readonly facts: Facts;
   readonly now: () => BootPoint;
   readonly monotonicMs: () => number;
+  /** What the maps of all other runs take that are in the kernel now. */
+  readonly mapBytesBeside: (run: string) => number;
   /** Persists a run's next state, then tells the server. */
   readonly move: (slot: RunSlot, state: ReportedRunState, change?: Partial<RunRecord>) => void;
 }
@@ -46,6 +48,8 @@ export class Starter implements RunStarter {
     requireFeatures(plan.features, facts.lacks);
     if (signal.aborted) throw new AgentError('ABORTED', 'not wanted any more');
     const btfPath = this.types.pathFor(plan.typeNeeds, tailored);
+    // From here on nothing waits, so that two that start at once do not both see room for one.
+    requireRoomBeside(this.options.mapBytesBeside(slot.run), plan.mapBytes, facts.memoryBytes);
     const { name, globals } = plan;
     const loaded = kernel.load({ run: slot.run, name, object, globals, ...(btfPath === undefined ? {} : { btfPath }) });
     try {

@@ -59,7 +59,7 @@ function fakeStarter(owner: () => Supervisor): RunStarter {
       name: 'p',
       globals: new Map(),
       telemetry: { rings: [], snapshots: [], stacks: [] },
-      mapBytes: 0,
+      mapBytes: slot.record.entry.budget.mapBytes,
       features: [],
       wantsInterfaces: false,
       typeNeeds: { relocations: 0, programs: [], symbols: [] },
@@ -171,6 +171,27 @@ describe('supervisor', () => {
     supervisor.forgetRemoved(RUN);
     expect(supervisor.runs).toEqual([]);
     expect(new RunStore(folder).load().records).toEqual([]);
+  });
+
+  it('adds up what the maps of the others take, as long as they are in the kernel', async () => {
+    const budget = { ...entry().budget, mapBytes: 1000 };
+    desired = [entry({ budget }), entry({ run: 'rbbbbbbbb', budget: { ...budget, mapBytes: 200 } })];
+    await reconcile();
+    expect([RUN, 'rbbbbbbbb', 'rcccccccc'].map((run) => supervisor.mapBytesBeside(run))).toEqual([200, 1000, 1200]);
+    desired = desired.slice(0, 1);
+    await reconcile();
+    expect(supervisor.mapBytesBeside('rcccccccc')).toBe(1000);
+  });
+
+  it('tries again what found no room beside the others', async () => {
+    problem = new AgentError('DEVICE_FULL', 'no room');
+    desired = [entry()];
+    await reconcile();
+    expect(state()).toBe('FAILED');
+    problem = undefined;
+    nowSeconds += 3600;
+    await reconcile();
+    expect(state()).toBe('ATTACHED');
   });
 
   it('touches nothing while it knows no desired state', async () => {

@@ -136,6 +136,13 @@ export class Supervisor {
       .map(({ run, record }) => ({ run, leaseSeconds: record.entry.leaseSeconds }));
   }
 
+  /** What the maps take of every run in the kernel but this one. */
+  mapBytesBeside(run: string): number {
+    return [...this.slots.values()].reduce((sum, slot) => {
+      return slot.run === run ? sum : sum + (slot.live?.plan.mapBytes ?? 0);
+    }, 0);
+  }
+
   get runs(): string[] {
     return [...this.slots.keys()];
   }

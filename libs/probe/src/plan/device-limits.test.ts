@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isBeforeOldestTested, kernelSeries, mapBytesMax } from './device-limits.js';
+import { allMapBytesMax, isBeforeOldestTested, kernelSeries, mapBytesMax } from './device-limits.js';
 
 describe('what a device is let run', () => {
   it.each([
@@ -23,5 +23,6 @@ describe('what a device is let run', () => {
   it('is a sixteenth of its memory for the maps of one probe', () => {
     expect(mapBytesMax(64 * 1024 ** 2)).toBe(4 * 1024 ** 2);
     expect(mapBytesMax(1)).toBe(0);
+    expect(allMapBytesMax(64 * 1024 ** 2)).toBe(16 * 1024 ** 2);
   });
 });

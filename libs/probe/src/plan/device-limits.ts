@@ -9,6 +9,8 @@ export const OLDEST_TESTED_KERNEL: KernelSeries = { major: 5, minor: 10 };
 
 /** The maps of one probe may take this part of a device's memory: kernel memory is never swapped, and probes are guests. */
 const MEMORY_SHARE = 16;
+/** And those of all probes together this one: a device keeps three quarters of its memory for what it is there for. */
+const MEMORY_SHARE_OF_ALL = 4;
 
 /** `6.1.0-50-armmp` → 6.1. Undefined for text that does not begin with two numbers. */
 export function kernelSeries(release: string): KernelSeries | undefined {
@@ -29,4 +31,9 @@ export function compareSeries(a: KernelSeries, b: KernelSeries): number {
 /** What the maps of one probe may take on a machine with so much memory, in bytes. */
 export function mapBytesMax(memoryBytes: number): number {
   return Math.floor(memoryBytes / MEMORY_SHARE);
+}
+
+/** What the maps of all probes together may take there, in bytes. */
+export function allMapBytesMax(memoryBytes: number): number {
+  return Math.floor(memoryBytes / MEMORY_SHARE_OF_ALL);
 }

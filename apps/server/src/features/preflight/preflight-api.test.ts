@@ -248,6 +248,32 @@ describeWithKernel('pre-flight', ['clang'], () => {
     ]);
   });
 
+  it('adds up what else a device has and is to have, and says the sums', async () => {
+    const release = await publish(RING_4_MIB, 'budget: { map_bytes: 8MiB }');
+    const other = await publish(PLAIN);
+    const facts = { ...middle, memoryBytes: 128 * MIB };
+    await fleet.prove(release, facts);
+    const alone = await fleet.device(facts, 'alone');
+    const [full, waiting] = [await fleet.device(facts, 'full'), await fleet.device(facts, 'waiting')];
+    const over = { state: 'REJECTED', mapBytes: 32 * MIB };
+    const gone = { wanted: false, mapBytes: 32 * MIB };
+    for (const more of [over, gone]) await fleet.running(alone, other, more);
+    // This would be replaced.
+    await fleet.running(alone, release, { mapBytes: 32 * MIB });
+    await fleet.running(full, other, { mapBytes: 20 * MIB });
+    await fleet.running(full, release, { mapBytes: 9 * MIB, kind: 'debug' });
+    await fleet.running(waiting, other, { mapBytes: 20 * MIB });
+    await fleet.running(waiting, other, { state: 'OFFERED', mapBytes: 9 * MIB });
+    const { groups } = await ask(release);
+    const answers = groups.map(({ verdict, reasons: [first] }) => [verdict, first?.kind, first?.sentence ?? '']).sort();
+    const sums = /take \d+ KiB beside the 29696 KiB of 2 other runs, together \d+ KiB; .* together have 32768 KiB/;
+    expect(answers).toEqual([
+      ['refuses', 'memory_together', expect.stringMatching(sums)],
+      ['takes', 'proven', expect.any(String)],
+      ['unknown', 'memory_together', expect.stringMatching(sums)],
+    ]);
+  });
+
   it('refuses bad questions in words, and strangers', async () => {
     const releaseId = await publish(PLAIN);
     const call = (body: object) => fleet.api.call('preflight', { body: { releaseId, selector: 'all', ...body } });

@@ -6,8 +6,9 @@ import type { BodyOf } from '../../http/route.js';
 import { Devices, readSelector, type SelectedDevice } from '../devices/index.js';
 import { KernelList } from '../kernels/index.js';
 import { checkParams, ReleaseCatalogue, type CatalogueRelease } from '../releases/catalogue/index.js';
+import { RunMemory } from '../runs/index.js';
 import { decide } from './decide/decide.js';
-import type { KernelFacts, Known, ReleaseFacts } from './decide/facts.js';
+import type { KernelFacts, Known, OtherRuns, ReleaseFacts } from './decide/facts.js';
 import { featureFactsOf, kernelFactsOf, machineFactsOf } from './kernel-facts.js';
 import { ReleaseReader } from './release-reader.js';
 import { summary, type AnsweredDevice } from './summary.js';
@@ -31,6 +32,7 @@ export class Preflight {
     private readonly releases: ReleaseCatalogue,
     private readonly reader: ReleaseReader,
     private readonly verdicts: VerdictReader,
+    private readonly memory: RunMemory,
   ) {}
 
   /** Throws SELECTOR_INVALID, RELEASE_UNKNOWN, PARAM_INVALID. */
@@ -53,11 +55,15 @@ export class Preflight {
     const arches = told.flatMap(({ kernel }) => kernel?.kernelArch ?? []);
     const facts = await this.reader.factsFor(release, params, arches);
     const knownOf = await this.verdicts.knownOf(release, facts, [...kernels.values()], resolveBudget());
+    const ofOthers = await this.memory.beside(
+      release.probe,
+      told.flatMap(({ device, kernel }) => (kernel ? [device.id] : [])),
+    );
     const answer = remembered(facts, (kernel) => knownOf(kernelOf(kernels, kernel)));
     return told.map(({ device, kernel }) => ({
       device,
       kernel: kernel ?? null,
-      answer: device.facts && kernel ? answer(device.facts, kernel) : NOT_TOLD,
+      answer: device.facts && kernel ? answer(device.facts, kernel, ofOthers.get(device.id)) : NOT_TOLD,
     }));
   }
 }
@@ -70,17 +76,18 @@ function kernelOf(kernels: ReadonlyMap<string, Kernel>, { id }: KernelFacts): Ke
 function remembered(
   facts: (arch: string) => ReleaseFacts,
   knownOf: (kernel: KernelFacts) => Known,
-): (device: Facts, kernel: KernelFacts) => PreflightAnswer {
+): (device: Facts, kernel: KernelFacts, others: OtherRuns | undefined) => PreflightAnswer {
   const answers = new Map<string, PreflightAnswer>();
-  return (device, kernel) => {
+  return (device, kernel, others) => {
     const { features, lacks, cpus, possibleCpus, memoryBytes, understands } = device;
-    const key = JSON.stringify([kernel.id, cpus, possibleCpus, memoryBytes, understands, features, lacks]);
+    const key = JSON.stringify([kernel.id, cpus, possibleCpus, memoryBytes, understands, features, lacks, others]);
     const known = answers.get(key);
     if (known) return known;
     const answer = decide({
       kernel,
       features: featureFactsOf(device),
       machine: machineFactsOf(device),
+      ...(others ? { others } : {}),
       release: facts(kernel.kernelArch),
       known: knownOf(kernel),
     });

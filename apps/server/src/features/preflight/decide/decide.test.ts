@@ -52,6 +52,11 @@ describe('what a kernel is said to do with a release', () => {
     ['a feature is used and was tried', { features: 'nobody', object: mapOf('ringbuf') }, /loaded it/],
     ['a uprobe, where programs have 64 bits', { object: program('uprobe/libc.so.6:malloc') }, /loaded it/],
     ['an array of maps, where the kernel has 64 bits', { object: mapOf('array_of_maps') }, /loaded it/],
+    [
+      'it fits beside the others exactly',
+      { others: { runs: 2, bytes: 126 * MIB, attachedBytes: 126 * MIB } },
+      /loaded it/,
+    ],
     ['older agents name only what is there', { features: { lacks: undefined } }, /loaded it/],
     [
       'trampolines are known to work',
@@ -144,6 +149,11 @@ describe('what a kernel is said to do with a release', () => {
       'maps over what the machine has for them',
       { machine: { memoryBytes: 24 * MIB } },
       /24576 KiB of memory .* 1536 KiB/,
+    ],
+    [
+      'maps over what the machine has for those of all probes',
+      { others: { runs: 9, bytes: 130 * MIB, attachedBytes: 127 * MIB } },
+      /take 2048 KiB beside the 133120 KiB of 9 other runs, together 135168 KiB; .* 524288 KiB .* have 131072 KiB\.$/,
     ],
     ['a relocation that libbpf refuses', { known: { resolution: resolution('refused', 'refusal') } }, /^refusal\.$/],
     [
@@ -280,6 +290,11 @@ describe('what a kernel is said to do with a release', () => {
       'and no kernel was asked',
       { known: { resolution: resolution('unknown', 'poison'), proofs: [] } },
       /A parameter may/,
+    ],
+    [
+      'whether it fits beside what is not attached yet',
+      { others: { runs: 1, bytes: 127 * MIB, attachedBytes: 126 * MIB } },
+      /of 1 other run, together 132096 KiB.* only if not all of those attach/,
     ],
     ['its object is gone', { release: { object: 'unreadable' } }, /cannot be read any more/],
     [

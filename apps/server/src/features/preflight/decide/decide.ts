@@ -1,4 +1,4 @@
-import { mapBytesMax } from '@bpfleet/probe';
+import { allMapBytesMax, mapBytesMax } from '@bpfleet/probe';
 import type { PreflightProof } from '@bpfleet/api';
 import { featureFindings, gateFindings } from './feature-findings.js';
 import type {
@@ -7,6 +7,7 @@ import type {
   KernelFacts,
   Known,
   MachineFacts,
+  OtherRuns,
   ObjectNeeds,
   Proof,
   Reason,
@@ -21,6 +22,8 @@ export interface Question {
   readonly kernel: KernelFacts;
   readonly features: FeatureFacts | undefined;
   readonly machine: MachineFacts | undefined;
+  /** Absent where it is asked about one run by itself. */
+  readonly others?: OtherRuns;
   readonly release: ReleaseFacts;
   readonly known: Known;
 }
@@ -33,7 +36,7 @@ const REASONS_MAX = 10;
  * `refuses` is only what is certain: what kernel, agent or server will say no to, by what is known of this very kernel and
  * machine. `takes` needs that nothing speaks against it, that its types fit, and that this kernel or one like it has loaded it.
  */
-export function decide({ kernel, features, machine, release, known }: Question): Answer {
+export function decide({ kernel, features, machine, others, release, known }: Question): Answer {
   const gate = gateFindings(kernel);
   const { object } = release;
   if (object === undefined || object === 'unreadable') {
@@ -46,7 +49,7 @@ export function decide({ kernel, features, machine, release, known }: Question):
   const found = together([
     gate,
     featureFindings(kernel, features, release, object),
-    machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, release, object),
+    machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, others, release, object),
     types,
     proofFindings(near, known, release),
   ]);
@@ -65,6 +68,7 @@ function unreadable(): Findings {
 function memoryFindings(
   { pageBytes }: KernelFacts,
   { cpus, possibleCpus, memoryBytes }: MachineFacts,
+  others: OtherRuns | undefined,
   { budgetBytes }: ReleaseFacts,
   object: ObjectNeeds,
 ): Findings {
@@ -81,7 +85,23 @@ function memoryFindings(
           `${maps}, which has ${kibibytes(memoryBytes)} of memory and lets one probe have ${kibibytes(mapBytesMax(memoryBytes))}.`,
         )
       : NOTHING_FOUND,
+    others && !large ? besideFindings(bytes, memoryBytes, others) : NOTHING_FOUND,
   ]);
+}
+
+/** What is not in the kernel yet may never get there; then there is room. */
+function besideFindings(
+  bytes: number,
+  memoryBytes: number,
+  { runs, bytes: theirs, attachedBytes }: OtherRuns,
+): Findings {
+  const max = allMapBytesMax(memoryBytes);
+  if (memoryBytes === 0 || theirs + bytes <= max) return NOTHING_FOUND;
+  const beside = `the ${kibibytes(theirs)} of ${runs} other ${runs === 1 ? 'run' : 'runs'}`;
+  const sums = `Its maps take ${kibibytes(bytes)} beside ${beside}, together ${kibibytes(theirs + bytes)}`;
+  const room = `a machine with ${kibibytes(memoryBytes)} of memory lets all probes together have ${kibibytes(max)}`;
+  if (attachedBytes + bytes > max) return refusal('memory_together', `${sums}; ${room}.`);
+  return doubt('memory_together', `${sums}; ${room}, so that it fits only if not all of those attach.`);
 }
 
 /** A verifier takes parameters for constants: with others it sees another program, and its word is about the one it saw. */

@@ -32,6 +32,14 @@ export interface MachineFacts {
   readonly takesAddenda: boolean;
 }
 
+/** What else a device has or is to have, and what the maps of that take there. */
+export interface OtherRuns {
+  readonly runs: number;
+  readonly bytes: number;
+  /** Of those that are in its kernel now. */
+  readonly attachedBytes: number;
+}
+
 /** What one object needs of a kernel and a machine. */
 export interface ObjectNeeds {
   readonly digest: string;

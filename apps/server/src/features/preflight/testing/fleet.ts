@@ -106,17 +106,22 @@ export class PaperFleet {
     await this.get(KernelVerdicts).record({ ...verdict, releaseId, kernelGroupId, ...given });
   }
 
-  async running(deviceId: string, releaseId: string, given: { state?: string; wanted?: boolean } = {}): Promise<void> {
+  async running(
+    deviceId: string,
+    releaseId: string,
+    given: { state?: string; wanted?: boolean; mapBytes?: number; kind?: 'assignment' | 'debug' } = {},
+  ): Promise<void> {
     await this.get(PrismaService).run.create({
       data: {
         id: `rpaper${String(this.runs++).padStart(6, '0')}`,
         deviceId,
         releaseId,
-        kind: 'assignment',
+        kind: given.kind ?? 'assignment',
         intent: 'a1',
         params: {},
         state: given.state ?? 'ATTACHED',
         wanted: given.wanted ?? true,
+        ...(given.mapBytes === undefined ? {} : { stats: { mapBytes: given.mapBytes } }),
       },
     });
   }

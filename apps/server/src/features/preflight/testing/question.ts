@@ -5,6 +5,7 @@ import type {
   Known,
   MachineFacts,
   ObjectNeeds,
+  OtherRuns,
   Proof,
   ReleaseFacts,
 } from '../decide/facts.js';
@@ -72,6 +73,7 @@ export interface Change {
   kernel?: Partial<KernelFacts>;
   features?: Partial<FeatureFacts> | 'nobody';
   machine?: Partial<MachineFacts> | 'unknown';
+  others?: OtherRuns;
   release?: Partial<ReleaseFacts>;
   object?: Partial<ObjectNeeds>;
   known?: Partial<Known>;
@@ -84,6 +86,7 @@ export function ask(change: Change): Question {
     kernel: { ...kernel, ...change.kernel },
     features: change.features === 'nobody' ? undefined : { ...features, ...change.features },
     machine: change.machine === 'unknown' ? undefined : { ...machine, ...change.machine },
+    ...(change.others ? { others: change.others } : {}),
     release: { ...release, object: { ...object, ...change.object }, ...change.release },
     known: { ...known, ...changed, ...change.known },
   };
