@@ -18,6 +18,8 @@ const SETTLE_MS = 12_000;
 const LOAD_SECONDS = 20;
 const EVENTS_PER_SECOND = 1_000;
 const EVENT_PROBE = 'watch_priority';
+/** Reads the kernel's symbols, whose table the agent keeps while a profile is taken. */
+const PROFILE_PROBE = 'profile_cpu';
 
 const here = dirname(process.argv[1]);
 const { values } = parseArgs({
@@ -71,14 +73,18 @@ async function emptyNode() {
 
 /** The objects beside this file, by probe; those with CO-RE only where there is a BTF to relocate against. */
 function probes() {
-  const folder = join(here, 'probes');
-  return readdirSync(folder)
-    .filter((name) => existsSync(KERNEL_BTF) || name === EVENT_PROBE)
-    .map((name) => ({
-      name,
-      manifest: readFileSync(join(folder, name, 'probe.yaml'), 'utf8'),
-      object: readFileSync(join(folder, name, 'probe.bpf.o')),
-    }));
+  return readdirSync(join(here, 'probes'))
+    .filter((name) => name !== PROFILE_PROBE && (existsSync(KERNEL_BTF) || name === EVENT_PROBE))
+    .map(readProbe);
+}
+
+function readProbe(name) {
+  const folder = join(here, 'probes', name);
+  return {
+    name,
+    manifest: readFileSync(join(folder, 'probe.yaml'), 'utf8'),
+    object: readFileSync(join(folder, 'probe.bpf.o')),
+  };
 }
 
 /** CPU in percent of one, and memory at the end, while something goes on. */
@@ -103,6 +109,19 @@ async function causeEvents(count, seconds) {
     }
     await pause(5);
   }
+}
+
+/** With a profile beside the rest: what the table of the kernel's symbols takes while it is kept, and while it is made. */
+async function duringProfile(server, pid, entries) {
+  if (!existsSync(KERNEL_BTF)) return null;
+  resetPeak(pid);
+  const { name, manifest, object } = readProbe(PROFILE_PROBE);
+  const run = 'r0000000d';
+  const entry = server.entry(run, server.publish(manifest, object, name), { probe: name, params: {} });
+  await server.desire([...entries, entry]);
+  await server.untilState(run, 'ATTACHED');
+  await pause(2 * SETTLE_MS);
+  return during(pid, SETTLE_MS);
 }
 
 async function measureAgent() {
@@ -137,7 +156,8 @@ async function measureAgent() {
     const before = server.recordValues(12).length;
     const busy = await during(agent.pid, 0, () => causeEvents(EVENTS_PER_SECOND, LOAD_SECONDS));
     await server.until(() => server.recordValues(12).length - before >= EVENTS_PER_SECOND * LOAD_SECONDS);
-    return { started, idle, loading, attached, busy, probes: entries.map(({ probe }) => probe) };
+    const profiling = await duringProfile(server, agent.pid, entries);
+    return { started, idle, loading, attached, busy, profiling, probes: entries.map(({ probe }) => probe) };
   } finally {
     await stop(agent, 'SIGTERM');
     await server.stop();
@@ -210,6 +230,11 @@ async function main() {
     loadingPeakMib: mib(seen.loading.peakKib),
     attached: { ...brief(seen.attached), ratio: ratio(seen.attached.rssKib) },
     events: { perSecond: EVENTS_PER_SECOND, ...brief(seen.busy), ratio: ratio(seen.busy.rssKib) },
+    profile: seen.profiling && {
+      ...brief(seen.profiling),
+      ratio: ratio(seen.profiling.rssKib),
+      peakMib: mib(seen.profiling.peakKib),
+    },
     loadPeak: peaks && {
       kernelBtfMib: mib(peaks.kernelBtfKib),
       tailoredBtfMib: mib(peaks.tailoredBtfKib),

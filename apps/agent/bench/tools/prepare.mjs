@@ -14,8 +14,8 @@ import { deviceTree } from '../../package/tree.mjs';
 
 const tools = join(repositoryDir, 'apps/agent/bench/tools');
 const COMPILER_ARCH = { x64: 'x86', arm64: 'arm64', armv7: 'arm' };
-/** Two that read maps and relocate, and one that makes events. */
-const BUILT_IN = ['count_syscalls', 'run_queue_latency'];
+/** Two that read maps and relocate, and one that takes stacks; `watch_priority` makes events. */
+const BUILT_IN = ['count_syscalls', 'run_queue_latency', 'profile_cpu'];
 
 /** The testkit can boot VMs, with a compiler that is machine code; what is measured never asks it for one. */
 /** @type {import('esbuild').Plugin} */
