@@ -7,6 +7,8 @@ import { collectPageErrors, launchChromium } from './browser.js';
 import { Stack } from './stack.js';
 
 const LONG_MS = 240_000;
+/** The columns of every table of pre-flight's answers. */
+const ANSWER = ['Devices', 'Verdict', 'Proven by', 'Why'];
 
 /** What a person does with the web app, on the real server, agent and kernel, in order. */
 describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], () => {
@@ -26,6 +28,10 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
     page.setDefaultTimeout(20_000);
     errors = collectPageErrors(page);
   }, LONG_MS);
+  /** Of the table with that name. */
+  const headers = (name: string): Promise<string[]> =>
+    page.getByRole('table', { name }).getByRole('columnheader').allInnerTexts();
+
   afterAll(async () => {
     await browser?.close();
     await stack?.stop();
@@ -76,6 +82,8 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
       await expectPage(page.getByTestId('preflight-devices')).toHaveAttribute('data-count', '1');
       // The server has proven it on this very kernel when it was published.
       await expectPage(page.getByTestId('preflight-verdict').first()).toHaveAttribute('data-verdict', 'takes');
+      expect(await headers('Pre-flight by kernel')).toEqual(['Kernel', ...ANSWER]);
+      expect(await page.getByTestId('preflight-group').innerText()).toMatch(/takes it\s+same build/i);
       await page.getByTestId('assign-review').click();
       await page.getByTestId('assign-confirm').click();
       await stack.attached('count_syscalls', device);
@@ -96,10 +104,25 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
         'data-verdict',
         'takes',
       );
+      expect(await headers('Runs on the other kernel')).toEqual(['Release', 'On', ...ANSWER]);
       await page.getByTestId('upgrade-series').fill('99.1');
       await page.getByTestId('upgrade-series').press('Enter');
       await page.getByText('none known').waitFor();
       await page.waitForURL(/to=%2299\.1%22/);
+    },
+    LONG_MS,
+  );
+
+  it(
+    'shows the kernels of the lab, and one as soon as it is added',
+    async () => {
+      await page.goto(`${stack.url}/settings`);
+      const lab = page.getByTestId('lab');
+      await lab.getByText('No kernels in the lab').waitFor();
+      await stack.api.call('addLabKernel', { body: { name: 'board', suite: 'trixie', arch: 'arm64' } });
+      const row = lab.getByTestId('lab-kernels').getByText('board', { exact: true });
+      await row.waitFor();
+      await lab.getByText('waiting', { exact: true }).waitFor();
     },
     LONG_MS,
   );

@@ -1,10 +1,18 @@
 import type { Preflight, PreflightGroup } from '@bpfleet/api';
-import { Group, Loader, Table, Text } from '@mantine/core';
+import { Group, Loader, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { EmptyState } from '../../ui/feedback.js';
 import { printable } from '../../ui/format.js';
 import { Panel } from '../../ui/pieces.js';
-import { KernelName, Proof, Reasons, VerdictChip, VerdictCounts } from '../preflight/answer.js';
+import { AnswerTable } from '../preflight/answer-table.js';
+import { KernelName, VerdictCounts } from '../preflight/answer.js';
+
+const KERNEL = [
+  {
+    title: 'Kernel',
+    render: ({ kernel }: PreflightGroup) => (kernel ? <KernelName kernel={kernel} /> : 'not told yet'),
+  },
+];
 
 /** Who will take it, who will not, and why, by kernel group: before anything is sent. */
 export function PreflightPanel({ preflight, updating }: { preflight: Preflight; updating: boolean }) {
@@ -26,24 +34,7 @@ export function PreflightPanel({ preflight, updating }: { preflight: Preflight; 
               </Text>
             )}
           </Group>
-          <Table.ScrollContainer minWidth={720}>
-            <Table verticalSpacing={4}>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Kernel</Table.Th>
-                  <Table.Th ta="right">Devices</Table.Th>
-                  <Table.Th>Verdict</Table.Th>
-                  <Table.Th style={{ whiteSpace: 'nowrap' }}>Proven by</Table.Th>
-                  <Table.Th>Why</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {groups.map((group, index) => (
-                  <GroupRow key={index} group={group} />
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+          <AnswerTable label="Pre-flight by kernel" about={KERNEL} rows={groups} rowTestId="preflight-group" />
           {groupsLeftOff > 0 && (
             <Text size="sm" c="dimmed" px={12}>
               And {groupsLeftOff} more groups with fewer devices.
@@ -53,25 +44,6 @@ export function PreflightPanel({ preflight, updating }: { preflight: Preflight; 
         </>
       )}
     </Panel>
-  );
-}
-
-function GroupRow({ group }: { group: PreflightGroup }) {
-  const { kernel, devices, verdict, proof, reasons } = group;
-  return (
-    <Table.Tr style={{ verticalAlign: 'top' }} data-testid="preflight-group">
-      <Table.Td>{kernel ? <KernelName kernel={kernel} /> : 'not told yet'}</Table.Td>
-      <Table.Td ta="right">{devices}</Table.Td>
-      <Table.Td>
-        <VerdictChip verdict={verdict} />
-      </Table.Td>
-      <Table.Td>
-        <Proof proof={proof} />
-      </Table.Td>
-      <Table.Td>
-        <Reasons reasons={reasons} />
-      </Table.Td>
-    </Table.Tr>
   );
 }
 

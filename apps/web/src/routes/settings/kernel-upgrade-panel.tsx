@@ -1,5 +1,5 @@
 import type { KernelUpgrade, KernelUpgradeRow } from '@bpfleet/api';
-import { Group, Loader, Table, Text, TextInput } from '@mantine/core';
+import { Group, Loader, Text, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useCallback, useState } from 'react';
@@ -9,8 +9,25 @@ import { printable } from '../../ui/format.js';
 import { Panel } from '../../ui/pieces.js';
 import { SelectorInput } from '../../ui/selector-input.js';
 import { isBadSelector } from '../devices/selector-error.js';
-import { KernelName, Proof, Reasons, VerdictChip } from '../preflight/answer.js';
+import { AnswerTable } from '../preflight/answer-table.js';
+import { KernelName } from '../preflight/answer.js';
 import { seriesOf } from '../preflight/answer-text.js';
+
+const RUN_AND_KERNEL = [
+  {
+    title: 'Release',
+    render: ({ release }: KernelUpgradeRow) => (
+      <Link to="/releases/$release" params={{ release: release.id }} className="bf-link">
+        {release.probe} {release.version}
+      </Link>
+    ),
+  },
+  {
+    title: 'On',
+    render: ({ kernel, arch }: KernelUpgradeRow) =>
+      kernel ? <KernelName kernel={kernel} /> : `${printable(arch)}: none known`,
+  },
+];
 
 /** What breaks if devices move to another kernel: asked for a release series, or a kernel of the list above. */
 export function KernelUpgradePanel() {
@@ -92,25 +109,7 @@ function Report({ upgrade }: { upgrade: KernelUpgrade }) {
           : `${runs} ${runs === 1 ? 'run' : 'runs'} on ${devices} ${devices === 1 ? 'device' : 'devices'}: ${takes} would go on, ${refuses} would break, ${unknown} unknown${pending > 0 ? ` (${pending} being looked at)` : ''}.`}
       </Text>
       {rows.length > 0 && (
-        <Table.ScrollContainer minWidth={720}>
-          <Table verticalSpacing={4}>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Release</Table.Th>
-                <Table.Th>On</Table.Th>
-                <Table.Th ta="right">Devices</Table.Th>
-                <Table.Th>Verdict</Table.Th>
-                <Table.Th style={{ whiteSpace: 'nowrap' }}>Proven by</Table.Th>
-                <Table.Th>Why</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {rows.map((row, index) => (
-                <ReportRow key={index} row={row} />
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+        <AnswerTable label="Runs on the other kernel" about={RUN_AND_KERNEL} rows={rows} rowTestId="upgrade-row" />
       )}
       {rowsLeftOff > 0 && (
         <Text size="sm" c="dimmed" p={12}>
@@ -118,29 +117,5 @@ function Report({ upgrade }: { upgrade: KernelUpgrade }) {
         </Text>
       )}
     </>
-  );
-}
-
-function ReportRow({ row }: { row: KernelUpgradeRow }) {
-  const { release, kernel, arch, devices, verdict, proof, reasons } = row;
-  return (
-    <Table.Tr style={{ verticalAlign: 'top' }} data-testid="upgrade-row">
-      <Table.Td>
-        <Link to="/releases/$release" params={{ release: release.id }} className="bf-link">
-          {release.probe} {release.version}
-        </Link>
-      </Table.Td>
-      <Table.Td>{kernel ? <KernelName kernel={kernel} /> : `${printable(arch)}: none known`}</Table.Td>
-      <Table.Td ta="right">{devices}</Table.Td>
-      <Table.Td>
-        <VerdictChip verdict={verdict} />
-      </Table.Td>
-      <Table.Td>
-        <Proof proof={proof} />
-      </Table.Td>
-      <Table.Td>
-        <Reasons reasons={reasons} />
-      </Table.Td>
-    </Table.Tr>
   );
 }
