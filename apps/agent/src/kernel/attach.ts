@@ -6,6 +6,8 @@ import { AgentError } from '../agent-error.js';
 // PERF_COUNT_SW_CPU_CLOCK (linux/perf_event.h): a timer on each CPU, which every machine has.
 const CPU_CLOCK = 0;
 const FREQUENCY_HZ_DEFAULT = 49;
+/** The network that the agent is in, which is the machine's unless it was put into another. */
+const OWN_NETWORK = '/proc/self/ns/net';
 const INTERFACE_NAME = /^[^/\s]{1,15}$/;
 
 export interface NamedLink {
@@ -55,8 +57,13 @@ function attachOne(program: Program, options: AttachOptions): Link {
     case 'cgroup_skb':
     case 'cgroup_sock':
     case 'cgroup_sock_addr':
+    case 'cgroup_sockopt':
+    case 'cgroup_sysctl':
+    case 'cgroup_device':
     case 'sock_ops':
       return program.attachCgroup(cgroupRoot(program.name));
+    case 'sk_lookup':
+      return program.attachNetns(OWN_NETWORK);
     default:
       return program.attach();
   }

@@ -48,6 +48,21 @@ const BY_HEAD: Readonly<Record<string, AttachNeeds>> = {
   'uretprobe.multi': needs('kprobe', 'uprobe_multi'),
 };
 
+/**
+ * What a section does not say enough about to attach by it alone, and the manifest cannot say: an agent loads these, is told
+ * EOPNOTSUPP by libbpf when it attaches, and tries for ever.
+ */
+const NOT_ATTACHED: ReadonlySet<string> = new Set([
+  ...['tc', 'socket_filter', 'freplace', 'sk_skb', 'sk_msg', 'sk_reuseport', 'lwt', 'lirc_mode2'],
+  ...['flow_dissector', 'netfilter', 'struct_ops', 'syscall'],
+]);
+
+/** Whether agents attach programs of that section at all. */
+export function isAttachedByAgents(section: string): boolean {
+  const type = programTypeOf(section);
+  return type === undefined || !(NOT_ATTACHED.has(type) || /^lsm_cgroup(\/|$)/.test(section));
+}
+
 export function attachNeeds(section: string): AttachNeeds {
   const head = section.split('/', 1)[0] ?? '';
   if (Object.hasOwn(BY_HEAD, head)) return BY_HEAD[head] as AttachNeeds;

@@ -126,6 +126,11 @@ describe('what a kernel is said to do with a release', () => {
       { object: program('kprobe/x'), features: { lacks: ['kprobes'] } },
       /kprobe\/x\) needs kprobes/,
     ],
+    [
+      'a hook that agents do not attach',
+      { object: program('tc') },
+      /^Program p \(tc\) is of a type that agents do not/,
+    ],
     ['fentry that cannot attach', { object: program('fentry/x'), features: { lacks: ['fentry'] } }, /needs fentry/],
     [
       'a uprobe where 32-bit programs run on an ARM64 kernel',

@@ -1,5 +1,5 @@
 import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
-import { attachNeeds, mayLackTrampolines } from './attach-needs.js';
+import { attachNeeds, isAttachedByAgents, mayLackTrampolines } from './attach-needs.js';
 import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
 
@@ -66,6 +66,8 @@ function programFindings(
   kernel: KernelFacts,
   found: FeatureFacts | undefined,
 ): Findings {
+  if (!isAttachedByAgents(section))
+    return refusal('attach_type', `Program ${name} (${section}) is of a type that agents do not attach.`);
   const { features, trampoline } = attachNeeds(section);
   const missing = features.find((feature) => presence(feature, found) === 'no');
   if (missing !== undefined) {

@@ -1,0 +1,51 @@
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { openObject } from '@bpfleet/node-libbpf';
+import { describeWithKernel } from '@bpfleet/testkit';
+import { compileBpf } from '../testing/compile.js';
+import { attachProgram, type NamedLink } from './attach.js';
+
+/** Each lets everything pass. */
+const SOURCE = `
+  #include <linux/bpf.h>
+  #include <bpf/bpf_helpers.h>
+  #define PASSES(name, section, what) SEC(section) int name(struct what *ctx) { return 1; }
+  PASSES(getsockopt, "cgroup/getsockopt", bpf_sockopt)
+  PASSES(setsockopt, "cgroup/setsockopt", bpf_sockopt)
+  PASSES(sysctl, "cgroup/sysctl", bpf_sysctl)
+  PASSES(device, "cgroup/dev", bpf_cgroup_dev_ctx)
+  PASSES(sock_create, "cgroup/sock_create", bpf_sock)
+  PASSES(connect4, "cgroup/connect4", bpf_sock_addr)
+  PASSES(egress, "cgroup_skb/egress", __sk_buff)
+  PASSES(ops, "sockops", bpf_sock_ops)
+  PASSES(lookup, "sk_lookup", bpf_sk_lookup)
+  PASSES(shaped, "tc", __sk_buff)
+  char LICENSE[] SEC("license") = "GPL";`;
+
+describeWithKernel('programs that policy allows, by no more than their section', ['root', 'bpf', 'clang'], () => {
+  let object: ReturnType<ReturnType<typeof openObject>['load']>;
+  let links: NamedLink[] = [];
+
+  beforeAll(() => {
+    object = openObject(compileBpf(SOURCE)).load();
+  });
+  afterAll(() => object?.close());
+  afterEach(() => {
+    for (const { link } of links) link.detach();
+    links = [];
+  });
+
+  it.each([
+    ...['getsockopt', 'setsockopt', 'sysctl', 'device', 'sock_create', 'connect4', 'egress', 'ops'],
+    ...['lookup'],
+  ])('%s', (name) => {
+    links = attachProgram(object.program(name), {});
+    expect(links).toHaveLength(1);
+  });
+
+  // Pre-flight refuses these before they are sent.
+  it('but tc, of which the section does not say where', () => {
+    expect(() => attachProgram(object.program('shaped'), {})).toThrow(
+      expect.objectContaining({ code: 'ATTACH_FAILED', message: expect.stringContaining('EOPNOTSUPP') }),
+    );
+  });
+});
