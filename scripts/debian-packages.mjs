@@ -59,14 +59,20 @@ export class DebianPackages {
 
   /**
    * The newest version of the package behind a metapackage (`linux-image-arm64` → `linux-image-6.1.0-50-arm64`).
+   * From forky on that is empty, and the image, its configuration and its modules are packages of their own: the image then,
+   * with the others as `rest`.
    * @param {string} metapackage
-   * @returns {PackagePin}
+   * @returns {PackagePin & { rest?: PackagePin[] }}
    */
   behind(metapackage) {
     const resolved = this.resolve([metapackage]);
     const found = resolved.find((one) => one.package !== metapackage && one.package.startsWith('linux-image-'));
     if (found === undefined) throw new Error(`${metapackage} depends on no kernel image`);
-    return found;
+    const release = found.package.slice('linux-image-'.length);
+    const [image, ...rest] = ['binary', 'base', 'modules'].flatMap((part) =>
+      resolved.filter((one) => one.package === `linux-${part}-${release}`),
+    );
+    return image === undefined ? found : { ...image, rest };
   }
 
   /**

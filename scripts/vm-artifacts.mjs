@@ -25,7 +25,8 @@ import { Refusal, runScript, say, seconds } from './say.mjs';
 /**
  * @typedef {import('./debian-packages.mjs').PackagePin} PackagePin
  * @typedef {{ suite: string, architecture: string, accepted: PackagePin[] }} Source
- * @typedef {Source & { metapackage: string }} Kernel
+ * @typedef {PackagePin & { rest?: PackagePin[] }} KernelPin
+ * @typedef {Source & { metapackage: string, accepted: KernelPin[] }} Kernel
  * @typedef {{ package: string, version: string, integrity: string }} NodePin
  * @typedef {Source & { wanted: string[], node: NodePin }} UserLand
  * @typedef {{ targets: Record<string, { kernel: string, userLand: string }>, kernels: Record<string, Kernel>,
@@ -61,10 +62,18 @@ function nodePath(node) {
 }
 
 /**
+ * @param {PackagePin & { rest?: PackagePin[] }} pin
+ * @returns {PackagePin[]} all the packages that make it up
+ */
+function wholeOf({ rest = [], ...first }) {
+  return [first, ...rest];
+}
+
+/**
  * What is needed of a source: of each group one version, the newest that is accepted first. Kernels are one group, since
  * their names hold their version; a user land has a group for each package.
  * @param {Source} source
- * @returns {PackagePin[][]}
+ * @returns {KernelPin[][]}
  */
 function groupsOf(source) {
   if ('metapackage' in source) return [source.accepted];
@@ -80,7 +89,9 @@ function groupsOf(source) {
  * @returns {string | undefined} what is missing, in a few words
  */
 function fetchPackages(source, pathOf) {
-  const lacking = groupsOf(source).filter((pins) => !pins.some((pin) => existsSync(pathOf(pin))));
+  const lacking = groupsOf(source).filter(
+    (pins) => !pins.some((pin) => wholeOf(pin).every((one) => existsSync(pathOf(one)))),
+  );
   if (lacking.length === 0) return undefined;
   if (!findProgram('apt-get')) return 'apt-get';
   const apt = new DebianPackages(source);
@@ -90,7 +101,7 @@ function fetchPackages(source, pathOf) {
     const chosen = lacking.map((pins) => pins.find((pin) => offered.some((one) => one.sha256 === pin.sha256)));
     const gone = lacking.filter((_, index) => chosen[index] === undefined).map((pins) => pins[0]?.package);
     if (gone.length > 0) return `${gone.join(' ')} in an accepted version: gone from mirror`;
-    const pins = chosen.filter((pin) => pin !== undefined);
+    const pins = chosen.flatMap((pin) => (pin === undefined ? [] : wholeOf(pin)));
     for (const pin of pins) mkdirSync(dirname(pathOf(pin)), { recursive: true });
     apt.download(pins, pathOf);
     return undefined;

@@ -23,6 +23,8 @@ const WANTED_MODULES = [
   ...['virtio_mmio', 'virtio_rng', 'virtio_console', 'virtio_blk', 'crc32c_generic', 'ext4', 'virtio_net'],
   ...['veth', 'dummy', 'sch_ingress', 'cls_bpf', 'act_bpf'],
 ];
+/** Newer kernels have the checksum as a library of their own, built in, and no such module. */
+const GONE_SINCE = new Set(['crc32c_generic']);
 const LAYOUT_VERSION = 1;
 
 interface Manifest {
@@ -34,14 +36,18 @@ export function ownKernel(image: string): KernelFiles {
   return { image, config: undefined, modules: [] };
 }
 
-/** Unpacks the package once for each set of modules; the cache is read-only afterwards. */
-export async function kernelFiles(kernel: PinnedFile): Promise<KernelFiles> {
+/**
+ * Unpacks the packages once for each set of modules; the cache is read-only afterwards.
+ * @param kernel the package of the image first
+ */
+export async function kernelFiles(kernel: readonly PinnedFile[]): Promise<KernelFiles> {
   const key = createHash('sha256')
     .update(JSON.stringify([LAYOUT_VERSION, WANTED_MODULES]))
     .digest('hex')
     .slice(0, 16);
-  const folder = join(dirname(kernel.path), `unpacked-${key}`);
-  await makeOnce(folder, (work) => unpack(kernel.path, work));
+  const paths = kernel.map(({ path }) => path);
+  const folder = join(dirname(paths[0] ?? ''), `unpacked-${key}`);
+  await makeOnce(folder, (work) => unpack(paths, work));
   const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
   return {
     image: join(folder, 'vmlinuz'),
@@ -50,16 +56,19 @@ export async function kernelFiles(kernel: PinnedFile): Promise<KernelFiles> {
   };
 }
 
-async function unpack(deb: string, work: string): Promise<void> {
+async function unpack(debs: readonly string[], work: string): Promise<void> {
   const tree = join(work, 'tree');
   mkdirSync(tree);
-  // Debian moved the modules from /lib to /usr/lib in trixie.
-  const paths = await unpackDeb(deb, tree, './boot/*', '*/modules/*');
-  const vmlinuz = paths.find((path) => path.startsWith('./boot/vmlinuz-'));
-  if (vmlinuz === undefined) throw new Error(`no kernel image in ${deb}`);
-  const release = basename(vmlinuz).slice('vmlinuz-'.length);
-  copyFileSync(join(tree, vmlinuz), join(work, 'vmlinuz'));
-  copyFileSync(join(tree, 'boot', `config-${release}`), join(work, 'config'));
+  // Debian moved the modules from /lib to /usr/lib in trixie, and image and configuration beside them in forky.
+  const patterns = debs.length === 1 ? ['./boot/*', '*/modules/*'] : ['*/modules/*'];
+  const paths: string[] = [];
+  for (const deb of debs) paths.push(...(await unpackDeb(deb, tree, ...patterns)));
+  const named = (file: string) => paths.find((path) => path.startsWith(`./boot/${file}-`) || path.endsWith(`/${file}`));
+  for (const file of ['vmlinuz', 'config']) {
+    const path = named(file);
+    if (path === undefined) throw new Error(`no ${file} of a kernel in ${debs.join(', ')}`);
+    copyFileSync(join(tree, path), join(work, file));
+  }
   mkdirSync(join(work, 'modules'));
   const modules = await copyModules(tree, paths, join(work, 'modules'));
   const manifest: Manifest = { modules };
@@ -81,6 +90,7 @@ async function copyModules(tree: string, paths: readonly string[], target: strin
     if (visiting.has(name) || builtin.has(name)) return;
     visiting.add(name);
     const path = byName.get(name);
+    if (path === undefined && GONE_SINCE.has(name)) return;
     if (path === undefined) throw new Error(`the kernel has no module ${name}, neither built in nor apart`);
     const file = join(target, `${name}.ko`);
     await copyModule(join(tree, path), file);
