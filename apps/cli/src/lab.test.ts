@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Lab, LabKernel, ReleaseOnKernel } from '@bpfleet/api';
 import { ContractServer, Refusal } from './testing/contract-server.js';
+import { makeKernelPackage } from './testing/kernel-files.js';
 import { buildCli, runCli, tailCli } from './testing/run-cli.js';
 import { release } from './testing/samples.js';
 
@@ -21,6 +23,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const digestOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const cli = (...args: string[]) => runCli(args, { env: { BPFLEET_SERVER: url, BPFLEET_TOKEN: 'bpft_test' } });
 const at = '2026-05-01T10:00:00.000Z';
 
@@ -144,7 +147,8 @@ describe('bpfleet lab add', () => {
     const { stdout } = await cli('lab', 'add', ...args);
     expect(stdout).toContain('trixie-arm64 is in the lab');
     const [call] = server.callsOf('addLabKernel');
-    expect(call?.body).toEqual({ suite: 'trixie', arch: 'arm64', kernelArgs: ['lsm=lockdown,bpf', 'quiet'], jit: 0 });
+    const debian = { suite: 'trixie', arch: 'arm64', modules: [] };
+    expect(call?.body).toEqual({ ...debian, kernelArgs: ['lsm=lockdown,bpf', 'quiet'], jit: 0 });
   });
 
   it('uploads the image and the types of a board’s kernel, and names them', async () => {
@@ -172,8 +176,35 @@ describe('bpfleet lab add', () => {
     });
   });
 
+  it('uploads what a kernel package holds, and calls it by its release', async () => {
+    const path = join(folder, 'linux-image.deb');
+    makeKernelPackage(folder, path, '6.12.1+deb13-rt', ['virtio_mmio', 'virtio_console', 'virtio_blk']);
+    server.calls.length = 0;
+    server.answers = {
+      addLabFile: ({ query, body }) => ({ digest: digestOf(Buffer.from(query.kind)), bytes: body.length }),
+      addLabKernel: () => kernel,
+    };
+    const { exitCode, stderr } = await cli('lab', 'add', '--kernel-package', path, '--arch', 'arm64', '--jit', '1');
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining('looking for the kernel')]);
+    const kinds = server.callsOf('addLabFile').map(({ query }) => `${query.kind} ${query.arch}`);
+    expect(kinds).toEqual(['image', 'module', 'module', 'module', 'config'].map((kind) => `${kind} arm64`));
+    const module = digestOf(Buffer.from('module'));
+    expect(server.callsOf('addLabKernel')[0]?.body).toEqual({
+      name: '6.12.1-deb13-rt',
+      arch: 'arm64',
+      image: digestOf(Buffer.from('image')),
+      config: digestOf(Buffer.from('config')),
+      modules: ['virtio_mmio', 'virtio_console', 'virtio_blk'].map((name) => ({ name, digest: module })),
+      kernelArgs: [],
+      jit: 1,
+    });
+  });
+
   it.each([
-    [['--arch', 'arm64'], 'give --suite, or --image'],
+    [['--arch', 'arm64'], 'give --suite, or --image or --kernel-package'],
+    [['--arch', 'arm64', '--image', 'x', '--name', 'y', '--kernel-package', 'z'], 'which kernel?'],
+    [['--arch', 'arm64', '--suite', 'trixie', '--config', 'x'], '--config is that of an --image'],
+    [['--arch', 'arm64', '--kernel-package', '/does/not/exist'], '/does/not/exist cannot be read'],
     [['--arch', 'arm64', '--suite', 'trixie', '--image', 'x', '--name', 'y'], 'give --suite, or --image'],
     [['--arch', 'arm64', '--image', '/does/not/exist', '--name', 'y'], '/does/not/exist cannot be read'],
     [['--arch', 'arm64', '--image', 'x'], 'needs a --name'],

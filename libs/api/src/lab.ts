@@ -20,14 +20,28 @@ const kernelArgSchema = z.string().regex(/^[!-~]{1,256}$/, 'a kernel argument is
 
 /** An arm64 Image with its drivers built in has 20 to 50 MiB. */
 export const LAB_IMAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** What the lab's VMs are made of takes a dozen modules, each below 2 MiB unpacked. */
+export const LAB_MODULES_MAX = 64;
+export const LAB_MODULE_BYTES_MAX = 8 * 1024 * 1024;
+export const LAB_CONFIG_BYTES_MAX = 1024 * 1024;
 export const LAB_KERNELS_MAX = 50;
 
-/** Of `POST /api/lab/files`, whose body is the file: a kernel image to boot, or the BTF of one. */
-export const addLabFileQuerySchema = z.strictObject({ kind: z.enum(['image', 'btf']), arch: labArchSchema });
+/** As the kernel spells it. */
+const moduleNameSchema = z.string().regex(/^[A-Za-z0-9_]{1,64}$/, 'a module is named by letters, digits and _');
+
+/**
+ * Of `POST /api/lab/files`, whose body is the file: a kernel image to boot, the BTF of one, its build configuration, or one of
+ * its modules, unpacked.
+ */
+export const addLabFileQuerySchema = z.strictObject({
+  kind: z.enum(['image', 'btf', 'config', 'module']),
+  arch: labArchSchema,
+});
+export type LabFileKind = z.output<typeof addLabFileQuerySchema>['kind'];
 export const labFileSchema = z.object({ digest: z.string(), bytes: z.number() });
 
 /**
- * `suite`: a kernel of Debian's; `image`: one that was uploaded, with its drivers built in. Throws LAB_TARGET, LAB_FILE_UNKNOWN
+ * `suite`: a kernel of Debian's; `image`: one that was uploaded, with its drivers built in or uploaded as modules. Throws LAB_TARGET, LAB_FILE_UNKNOWN
  * (422), LAB_NAME_TAKEN (409), LAB_FULL (409).
  */
 export const addLabKernelRequestSchema = z
@@ -36,6 +50,13 @@ export const addLabKernelRequestSchema = z
     name: labNameSchema.optional(),
     suite: labSuiteSchema.optional(),
     image: digestSchema.optional(),
+    /** Of that image, in the order in which they are loaded. */
+    modules: z
+      .array(z.strictObject({ name: moduleNameSchema, digest: digestSchema }))
+      .max(LAB_MODULES_MAX)
+      .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'a module is there twice')
+      .default([]),
+    config: digestSchema.optional(),
     /** Types for a kernel that shows none. */
     btf: digestSchema.optional(),
     arch: labArchSchema,
@@ -49,6 +70,10 @@ export const addLabKernelRequestSchema = z
   .refine(
     ({ suite, image }) => (suite === undefined) !== (image === undefined),
     'give a suite or an image, one of them',
+  )
+  .refine(
+    ({ image, modules, config }) => image !== undefined || (modules.length === 0 && config === undefined),
+    'modules and configuration are those of an image: give it too',
   )
   .refine(({ image, name }) => image === undefined || name !== undefined, 'a kernel of your own needs a name');
 export type AddLabKernelRequest = z.input<typeof addLabKernelRequestSchema>;

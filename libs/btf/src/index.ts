@@ -29,6 +29,8 @@ export type {
 export { gnuBuildId } from './elf/build-id.js';
 export { EM_BPF, parseElf } from './elf/elf.js';
 export type { ElfFile, ElfRelocation, ElfSection, ElfSymbol } from './elf/elf.js';
+export { moduleInfo } from './elf/module-info.js';
+export type { ModuleInfo } from './elf/module-info.js';
 export { readElfTable } from './elf/section-table.js';
 export type { ElfSectionPlace, ElfTable, ReadAt } from './elf/section-table.js';
 export { variablesOf } from './object/globals.js';

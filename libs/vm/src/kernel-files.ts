@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { parseElf } from '@bpfleet/btf';
+import { moduleInfo } from '@bpfleet/btf';
 import type { PinnedFile } from './catalogue.js';
 import { runCommand, unpackDeb } from './command.js';
 import { makeOnce } from './make-once.js';
@@ -31,9 +31,23 @@ interface Manifest {
   readonly modules: readonly string[];
 }
 
-/** A kernel that was made apart: what the VM needs of devices and file systems is built in, or it does not come up. */
-export function ownKernel(image: string): KernelFiles {
-  return { image, config: undefined, modules: [] };
+/** A kernel that was made apart, as its owner gave it. */
+export interface OwnKernel {
+  readonly image: string;
+  /** Files `<name>.ko`, unpacked, in an order in which each finds what it needs already loaded. Default: none. */
+  readonly modules?: readonly string[];
+  /** Its build configuration, for programs that ask it what was built in. */
+  readonly config?: string;
+}
+
+/**
+ * What the VM needs of devices and file systems is built in or among the modules, or it does not come up.
+ * @throws RangeError for a module whose name is none: names become words of the initramfs' script
+ */
+export function ownKernel({ image, modules = [], config }: OwnKernel): KernelFiles {
+  const wrong = modules.find((file) => !/^[A-Za-z0-9_]{1,64}\.ko$/.test(basename(file)));
+  if (wrong !== undefined) throw new RangeError(`${basename(wrong)} is not the name of a kernel module`);
+  return { image, config, modules };
 }
 
 /**
@@ -94,7 +108,7 @@ async function copyModules(tree: string, paths: readonly string[], target: strin
     if (path === undefined) throw new Error(`the kernel has no module ${name}, neither built in nor apart`);
     const file = join(target, `${name}.ko`);
     await copyModule(join(tree, path), file);
-    for (const dependency of moduleDependencies(readFileSync(file))) await visit(dependency);
+    for (const dependency of dependenciesOf(file)) await visit(dependency);
     order.push(`${name}.ko`);
   };
   for (const name of WANTED_MODULES) await visit(name);
@@ -114,14 +128,8 @@ async function copyModule(from: string, to: string): Promise<void> {
   await runCommand('xz', '--decompress', `${to}.xz`);
 }
 
-/** The `depends=` of a module's .modinfo, which is what depmod's index is made of. */
-export function moduleDependencies(module: Uint8Array): string[] {
-  const section = parseElf(module).section('.modinfo');
-  if (section === undefined) throw new Error('a kernel module without .modinfo');
-  const entries = Buffer.from(section.data).toString('latin1').split('\0');
-  const depends = entries.find((entry) => entry.startsWith('depends='))?.slice('depends='.length) ?? '';
-  return depends
-    .split(',')
-    .filter((name) => name !== '')
-    .map((name) => name.replaceAll('-', '_'));
+function dependenciesOf(file: string): readonly string[] {
+  const info = moduleInfo(readFileSync(file));
+  if (info === undefined) throw new Error(`${file} is no kernel module: it has no .modinfo`);
+  return info.depends;
 }

@@ -7,7 +7,7 @@ import type { VmParts, VmTarget } from './catalogue.js';
 import { RunningVm } from './running-vm.js';
 import { initramfs } from './initramfs.js';
 import type { VmInit } from './initramfs.js';
-import { kernelFiles, ownKernel } from './kernel-files.js';
+import { kernelFiles, ownKernel, type OwnKernel } from './kernel-files.js';
 import { qemuPath, qemuProgram } from './qemu.js';
 import { userLand } from './user-land.js';
 import { VmError } from './vm-error.js';
@@ -18,10 +18,10 @@ const run = promisify(execFile);
 export interface VmOptions {
   readonly target: VmTarget;
   /**
-   * A kernel image to boot in the place of the target's, of the same architecture. What the VM is made of must be built into
-   * it: virtio-mmio, -blk, -console and -net, ext4, devtmpfs, initramfs, and the console ttyAMA0.
+   * A kernel to boot in the place of the target's, of the same architecture. What the VM is made of must be built into it
+   * or be among its modules: docs/lab-kernel.config.
    */
-  readonly image?: string;
+  readonly own?: OwnKernel;
   /** Default 1024. */
   readonly memoryMib?: number;
   /** Default 2. */
@@ -70,7 +70,7 @@ export async function startVm(options: VmOptions): Promise<RunningVm> {
   if (missing !== undefined)
     throw new VmError('VM_MISSING', `${options.target} cannot be started: it needs ${missing}`);
   const parts = partsOf(options.target);
-  const kernel = options.image === undefined ? await kernelFiles(parts.kernel) : ownKernel(options.image);
+  const kernel = options.own === undefined ? await kernelFiles(parts.kernel) : ownKernel(options.own);
   const land = await userLand(parts);
   const archive = await initramfs(kernel, land, options.init ?? 'busybox');
   const vm = await launch(options, parts, {

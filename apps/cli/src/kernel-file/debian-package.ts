@@ -9,7 +9,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { CliError } from '../exit-code.js';
 import { readAt } from './file-bytes.js';
-import { tarEntries } from './tar.js';
+import { unpackerOf } from './packed-bytes.js';
+import { tarEntries, type TarEntry } from './tar.js';
 import type { KernelFile } from './types.js';
 
 const AR_MAGIC_BYTES = 8;
@@ -17,12 +18,6 @@ const AR_HEADER_BYTES = 60;
 const MEMBERS_MAX = 16;
 /** Where Debian, Ubuntu and those after them keep the kernel with its debug information. */
 const VMLINUX = /^(\.\/)?usr\/lib\/debug\/(boot\/vmlinux-[^/]+|lib\/modules\/[^/]+\/vmlinux)$/;
-/** Programs that unpack what Node cannot, and the packages that have them. */
-const UNPACKERS: Readonly<Record<string, { program: string; from: string }>> = {
-  '.xz': { program: 'xz', from: 'xz-utils' },
-  '.zst': { program: 'zstd', from: 'zstd' },
-};
-
 interface Member {
   readonly name: string;
   readonly offset: number;
@@ -40,11 +35,10 @@ export async function withVmlinuxOf(
   note: (line: string) => void,
   read: (vmlinux: string, note: (line: string) => void) => Promise<KernelFile>,
 ): Promise<KernelFile> {
-  const data = await dataMember(path, file);
   const folder = await mkdtemp(join(tmpdir(), 'bpfleet-vmlinux-'));
   note(`unpacking ${basename(path)} until its vmlinux; this may take a minute …`);
   try {
-    return await read(await extract(path, data, folder), note);
+    return await read(await extract(path, file, folder), note);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -66,18 +60,27 @@ async function dataMember(path: string, file: FileHandle): Promise<Member> {
   throw new CliError('KERNEL_FILE', `${path} is no Debian package: there is no data.tar in it`);
 }
 
-async function extract(path: string, data: Member, folder: string): Promise<string> {
+/**
+ * The regular files of a package, in order, as it is unpacked.
+ * @throws CliError KERNEL_FILE, TOOL_MISSING
+ */
+export async function* packageFiles(path: string, file: FileHandle): AsyncGenerator<TarEntry> {
+  const data = await dataMember(path, file);
   const packed = createReadStream(path, { start: data.offset, end: data.offset + data.bytes - 1 });
   const { stream, close } = unpack(packed, data.name.slice('data.tar'.length));
   try {
-    for await (const entry of tarEntries(stream)) {
-      if (!VMLINUX.test(entry.name)) continue;
-      const target = join(folder, vmlinuxName(entry.name));
-      await pipeline(Readable.from(entry.content()), createWriteStream(target));
-      return target;
-    }
+    yield* tarEntries(stream);
   } finally {
     close();
+  }
+}
+
+async function extract(path: string, file: FileHandle, folder: string): Promise<string> {
+  for await (const entry of packageFiles(path, file)) {
+    if (!VMLINUX.test(entry.name)) continue;
+    const target = join(folder, vmlinuxName(entry.name));
+    await pipeline(Readable.from(entry.content()), createWriteStream(target));
+    return target;
   }
   throw new CliError(
     'KERNEL_FILE',
@@ -98,9 +101,7 @@ function unpack(packed: Readable, suffix: string): { stream: Readable; close: ()
     packed.once('error', (error) => stream.destroy(error));
     return { stream, close: () => [packed, stream].forEach((one) => one.destroy()) };
   }
-  const unpacker = UNPACKERS[suffix];
-  if (!unpacker) throw new CliError('KERNEL_FILE', `the package is packed as ${suffix}, which nothing here unpacks`);
-  return unpackWith(unpacker, packed);
+  return unpackWith(unpackerOf(suffix), packed);
 }
 
 function unpackWith(

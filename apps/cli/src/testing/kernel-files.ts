@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 const SOURCE = `
 struct task_struct { long state; int pid; };
@@ -57,4 +58,35 @@ export function makeDeb(path: string, dataName: string, data: Buffer): void {
     member(dataName, data),
   ];
   writeFileSync(path, Buffer.concat([Buffer.from('!<arch>\n'), ...members]));
+}
+
+/** A module that says what it needs, as moduleInfo reads it. */
+export function makeModule(folder: string, ...depends: readonly string[]): Buffer {
+  const source = `const char info[] __attribute__((section(".modinfo"))) = "depends=${depends.join(',')}";`;
+  const path = join(folder, 'module.ko');
+  execFileSync('gcc', ['-c', '-x', 'c', '-', '-o', path], { input: source });
+  return readFileSync(path);
+}
+
+/** A Debian package of these files, in this order. */
+export function makePackage(folder: string, path: string, files: Readonly<Record<string, Buffer | string>>): void {
+  const root = mkdtempSync(join(folder, 'root-'));
+  for (const [name, bytes] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), bytes);
+  }
+  const names = Object.keys(files).map((name) => `./${name}`);
+  const tar = execFileSync('tar', ['-c', '-C', root, ...names], { maxBuffer: 1 << 26 });
+  makeDeb(path, 'data.tar.gz', gzipSync(tar));
+}
+
+/** A package of a kernel with these modules, and all else that a VM needs built in. */
+export function makeKernelPackage(folder: string, path: string, release: string, modules: readonly string[]): void {
+  const module = makeModule(folder);
+  makePackage(folder, path, {
+    [`boot/vmlinuz-${release}`]: 'the image',
+    [`boot/config-${release}`]: 'CONFIG_BPF=y\n',
+    [`lib/modules/${release}/modules.builtin`]: 'kernel/fs/ext4/ext4.ko\n',
+    ...Object.fromEntries(modules.map((name) => [`lib/modules/${release}/kernel/${name}.ko`, module])),
+  });
 }

@@ -1,17 +1,20 @@
-import type { ApiClient, LabArch, LabKernel, LabSuite } from '@bpfleet/api';
+import type { ApiClient, LabArch, LabFileKind, LabKernel, LabSuite } from '@bpfleet/api';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { stat, readFile } from 'node:fs/promises';
-import { LAB_IMAGE_BYTES_MAX } from '@bpfleet/api';
+import { LAB_CONFIG_BYTES_MAX, LAB_IMAGE_BYTES_MAX } from '@bpfleet/api';
 import { invocationOf, type CommandHost } from '../../command.js';
 import { connect, type Invocation } from '../../connection.js';
 import { CliError } from '../../exit-code.js';
 import { readKernelFile } from '../../kernel-file/kernel-file.js';
+import { readKernelPackage, type KernelPackage } from '../../kernel-file/kernel-package.js';
 import { safeText } from '../../output/terminal-text.js';
 
 interface AddOptions {
   suite?: LabSuite;
   image?: string;
+  kernelPackage?: string;
+  config?: string;
   btf?: string;
   vmlinux?: string;
   arch: LabArch;
@@ -25,11 +28,13 @@ interface AddOptions {
 const UPLOAD_TIMEOUT_MS = 900_000;
 
 const afterHelp = `
-A kernel of your own board needs what the VM is made of built in: virtio-mmio, virtio-blk, virtio-console, ext4, devtmpfs,
-initramfs, and the console ttyAMA0 (PL011). Where it does not come up, "bpfleet lab list" shows its last words.
+A kernel of your own board needs what the VM is made of: virtio-mmio, virtio-blk, virtio-console, ext4, devtmpfs, initramfs, and
+the console ttyAMA0 (PL011); docs/lab-kernel.config is to be merged into its configuration. With --kernel-package drivers may be
+modules: they are taken out of the package. Where it does not come up, "bpfleet lab list" shows its last words.
 
   bpfleet lab add --suite trixie --arch arm64 --cmdline "lsm=lockdown,yama,bpf"
-  bpfleet lab add --image arch/arm64/boot/Image --vmlinux vmlinux --arch arm64 --name gateway-5.15`;
+  bpfleet lab add --image arch/arm64/boot/Image --vmlinux vmlinux --arch arm64 --name gateway-5.15
+  bpfleet lab add --kernel-package linux-image-6.1.0-50-rt-arm64_6.1.176-1_arm64.deb --arch arm64`;
 
 export function addLabAdd(lab: Command, host: CommandHost): void {
   lab
@@ -37,6 +42,8 @@ export function addLabAdd(lab: Command, host: CommandHost): void {
     .description('a kernel for the lab to boot, which then proves every release before devices like it get it')
     .addOption(new Option('--suite <suite>', "a kernel of Debian's").choices(['bullseye', 'bookworm', 'trixie']))
     .option('--image <file>', 'a kernel of your own: Image, Image.gz or zImage')
+    .option('--kernel-package <file>', 'a Debian package with a kernel and its modules (linux-image-….deb)')
+    .option('--config <file>', 'the build configuration of --image, for programs that ask it what was built in')
     .option('--btf <file>', 'its types, where it shows none itself')
     .option('--vmlinux <file>', 'the same, from its vmlinux or debug package')
     .addOption(new Option('--arch <arch>', 'of the kernel').choices(['arm64', 'armv7']).makeOptionMandatory())
@@ -54,31 +61,64 @@ export function addLabAdd(lab: Command, host: CommandHost): void {
     });
 }
 
-function assertWhole({ suite, image, btf, vmlinux, name }: AddOptions): void {
-  if ((suite === undefined) === (image === undefined)) {
-    throw new CliError('LAB_KERNEL', 'which kernel? give --suite, or --image of your own');
+function assertWhole({ suite, image, kernelPackage, config, btf, vmlinux, name }: AddOptions): void {
+  if ([suite, image, kernelPackage].filter((one) => one !== undefined).length !== 1) {
+    throw new CliError('LAB_KERNEL', 'which kernel? give --suite, or --image or --kernel-package of your own');
   }
   if (btf !== undefined && vmlinux !== undefined) {
     throw new CliError('LAB_KERNEL', '--btf and --vmlinux both give its types: give one of them');
+  }
+  if (config !== undefined && image === undefined) {
+    throw new CliError('LAB_KERNEL', '--config is that of an --image: a package holds its own');
   }
   if (image !== undefined && name === undefined)
     throw new CliError('LAB_KERNEL', 'a kernel of your own needs a --name');
 }
 
-async function add({ printer }: Invocation, client: ApiClient, options: AddOptions): Promise<LabKernel> {
-  const { suite, arch, userLand, name } = options;
+/** A kernel of somebody's own, read and not yet uploaded. */
+type OwnKernel = Pick<KernelPackage, 'image' | 'config' | 'modules'> & { readonly name: string | undefined };
+
+async function ownKernel({ printer }: Invocation, options: AddOptions): Promise<OwnKernel | undefined> {
+  const { image, config, kernelPackage, name } = options;
+  if (kernelPackage !== undefined) {
+    const found = await readKernelPackage(kernelPackage, (line) => printer.note(line));
+    return { ...found, name: name ?? nameOf(found.release) };
+  }
+  if (image === undefined) return undefined;
+  return {
+    image: await readWhole(image, LAB_IMAGE_BYTES_MAX, 'a kernel image'),
+    config: config === undefined ? undefined : await readWhole(config, LAB_CONFIG_BYTES_MAX, 'a build configuration'),
+    modules: [],
+    name,
+  };
+}
+
+/** `6.12.107+deb13-rt-arm64` is a release, and no name for the lab. */
+function nameOf(release: string): string {
+  return release
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/g, '-')
+    .slice(0, 48);
+}
+
+async function add(invocation: Invocation, client: ApiClient, options: AddOptions): Promise<LabKernel> {
+  const { suite, arch, userLand } = options;
   const types = options.btf ?? options.vmlinux;
-  const given = types === undefined ? undefined : await readKernelFile(types, (line) => printer.note(line));
-  const image = options.image === undefined ? undefined : await readImage(options.image);
-  const upload = async (kind: 'image' | 'btf', body: Uint8Array | undefined) =>
+  const given = types === undefined ? undefined : await readKernelFile(types, (line) => invocation.printer.note(line));
+  const own = await ownKernel(invocation, options);
+  const upload = async (kind: LabFileKind, body: Uint8Array | undefined) =>
     body && (await client.call('addLabFile', { query: { kind, arch }, body })).digest;
+  const image = await upload('image', own?.image);
+  const modules: { name: string; digest: string }[] = [];
+  for (const { name, bytes } of own?.modules ?? []) {
+    const { digest } = await client.call('addLabFile', { query: { kind: 'module', arch }, body: bytes });
+    modules.push({ name, digest });
+  }
   return client.call('addLabKernel', {
     body: {
-      suite,
-      arch,
-      userLand,
-      name,
-      image: await upload('image', image),
+      ...{ suite, arch, userLand, name: own?.name ?? options.name, image },
+      ...(modules.length > 0 ? { modules } : {}),
+      config: await upload('config', own?.config),
       btf: await upload('btf', given?.btf),
       kernelArgs: (options.cmdline ?? '').split(/\s+/).filter((one) => one !== ''),
       jit: options.jit === undefined ? undefined : Number(options.jit),
@@ -86,15 +126,12 @@ async function add({ printer }: Invocation, client: ApiClient, options: AddOptio
   });
 }
 
-async function readImage(path: string): Promise<Buffer> {
+async function readWhole(path: string, bytesMax: number, what: string): Promise<Buffer> {
   const facts = await stat(path).catch((error: Error) => {
     throw new CliError('KERNEL_FILE', `${safeText(path)} cannot be read: ${error.message}`);
   });
-  if (facts.size <= LAB_IMAGE_BYTES_MAX) return readFile(path);
-  throw new CliError(
-    'KERNEL_FILE',
-    `${safeText(path)} has ${facts.size} bytes; a kernel image has at most ${LAB_IMAGE_BYTES_MAX}`,
-  );
+  if (facts.size <= bytesMax) return readFile(path);
+  throw new CliError('KERNEL_FILE', `${safeText(path)} has ${facts.size} bytes; ${what} has at most ${bytesMax}`);
 }
 
 function addedLine({ name }: LabKernel): string {

@@ -3,9 +3,11 @@ import { LAB_KERNELS_MAX, type ApiClient } from '@bpfleet/api';
 import { digestOf } from '@bpfleet/trust';
 import { startApp, type TestApp } from '../../../test/start-app.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { compileCore, READS_PID } from '../kernels/testing/core-object.js';
 import { foreignBtf } from '../kernels/testing/kernel-btf.js';
 import { SessionModule } from '../session/index.js';
 import { LabApiModule } from './index.js';
+import { makeModule } from './testing/kernel-module.js';
 
 let server: TestApp;
 let api: ApiClient;
@@ -161,6 +163,18 @@ describe('the kernels of the lab', () => {
     ['a BTF that was not uploaded', 422, 'LAB_FILE_UNKNOWN', { ...trixie, btf: 'a'.repeat(64) }],
     ['a name that is taken', 409, 'LAB_NAME_TAKEN', { ...trixie, name: 'told' }],
     ['an image without a name', 400, 'REQUEST_INVALID', { image: 'a'.repeat(64), arch: 'arm64' }],
+    [
+      'a module without an image',
+      400,
+      'REQUEST_INVALID',
+      { ...trixie, modules: [{ name: 'x', digest: 'a'.repeat(64) }] },
+    ],
+    [
+      'a module that is named by a path',
+      400,
+      'REQUEST_INVALID',
+      { arch: 'arm64', name: 'x', image: 'a'.repeat(64), modules: [{ name: '../x', digest: 'a'.repeat(64) }] },
+    ],
     ['a kernel argument that is two', 400, 'REQUEST_INVALID', { ...trixie, kernelArgs: ['a b'] }],
   ])('are refused with a sentence: %s', async (_, status, code, body) => {
     await expect(api.call('addLabKernel', { body: body as typeof trixie })).rejects.toMatchObject({ status, code });
@@ -189,6 +203,43 @@ describe('a kernel of one’s own', () => {
     ['nothing', 'arm64', 'LAB_IMAGE', Buffer.alloc(0), /Image/],
   ] as const)('is refused when it is %s', async (_, arch, code, body, why) => {
     const wrong = api.call('addLabFile', { query: { kind: 'image', arch }, body });
+    await expect(wrong).rejects.toMatchObject({ status: 422, code, message: expect.stringMatching(why) });
+  });
+
+  it('has modules and a configuration, which go with the last kernel that names them', async () => {
+    const add = async (kind: 'image' | 'module' | 'config', body: Buffer) =>
+      (await api.call('addLabFile', { query: { kind, arch: 'arm64' }, body })).digest;
+    const [image, config] = [await add('image', arm64Image()), await add('config', Buffer.from('CONFIG_BPF=y\n'))];
+    const blk = { name: 'virtio_blk', digest: await add('module', makeModule('arm64', 'virtio_blk')) };
+    const ext4 = { name: 'ext4', digest: await add('module', makeModule('arm64', 'ext4')) };
+    const body = { arch: 'arm64', image, config } as const;
+    await api.call('addLabKernel', { body: { ...body, name: 'both', modules: [blk, ext4] } });
+    await api.call('addLabKernel', { body: { ...body, name: 'one', modules: [blk] } });
+    expect(await prisma.labKernel.findUnique({ where: { name: 'both' } })).toMatchObject({
+      configDigest: config,
+      modules: [blk, ext4],
+    });
+    const kept = async () => (await prisma.blob.findMany({ where: { kind: { startsWith: 'lab-' } } })).length;
+    expect(await kept()).toBe(4);
+    await api.call('removeLabKernel', { path: { id: 'both' } });
+    expect(await kept()).toBe(3);
+    // An image is no module, and a module no image, whatever their digests.
+    const swapped = api.call('addLabKernel', {
+      body: { ...body, name: 'swapped', modules: [{ name: 'x', digest: image }] },
+    });
+    await expect(swapped).rejects.toMatchObject({ code: 'LAB_FILE_UNKNOWN', message: expect.stringMatching(/module/) });
+    await api.call('removeLabKernel', { path: { id: 'one' } });
+    expect(await kept()).toBe(0);
+  });
+
+  it.each([
+    ['a module of another machine', 'module', 'LAB_MODULE', () => makeModule('armv7', 'x'), /another architecture/],
+    ['a packed module', 'module', 'LAB_MODULE', () => Buffer.from('\u00fd7zXZ\0', 'latin1'), /unpacked first/],
+    ['an object that is no module', 'module', 'LAB_MODULE', () => compileCore(READS_PID), /another architecture/],
+    ['a configuration that is none', 'config', 'LAB_CONFIG', () => Buffer.from('a text'), /CONFIG_…=/],
+    ['a configuration with bytes in it', 'config', 'LAB_CONFIG', () => Buffer.from('CONFIG_X=y\n\0'), /no text/],
+  ] as const)('is not made of %s', async (_, kind, code, body, why) => {
+    const wrong = api.call('addLabFile', { query: { kind, arch: 'arm64' }, body: body() });
     await expect(wrong).rejects.toMatchObject({ status: 422, code, message: expect.stringMatching(why) });
   });
 

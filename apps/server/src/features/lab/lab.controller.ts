@@ -5,7 +5,8 @@ import { Route, RouteBody, RouteQuery, type BodyOf, type QueryOf, type ResponseO
 import { readUpload, RouteUpload } from '../../http/upload.js';
 import { AuditLog } from '../audit/index.js';
 import { CurrentUser, RequireRole } from '../session/index.js';
-import { LAB_FILE_BYTES_MAX, LabKernels } from './kernels/lab-kernels.js';
+import { LAB_FILE_BYTES_MAX, LabFiles } from './kernels/lab-files.js';
+import { LabKernels } from './kernels/lab-kernels.js';
 import { LabList } from './kernels/lab-list.js';
 import { ReleaseKernels } from './release-kernels.js';
 
@@ -13,6 +14,7 @@ import { ReleaseKernels } from './release-kernels.js';
 export class LabController {
   constructor(
     private readonly kernels: LabKernels,
+    private readonly files: LabFiles,
     private readonly lists: LabList,
     private readonly releaseKernels: ReleaseKernels,
     private readonly audit: AuditLog,
@@ -36,7 +38,7 @@ export class LabController {
     @RouteUpload() upload: Readable,
   ): Promise<ResponseOf<'addLabFile'>> {
     const bytes = await readUpload(upload, LAB_FILE_BYTES_MAX[kind]);
-    const digest = await this.kernels.addFile(user.username, kind, arch, bytes);
+    const digest = await this.files.add(user.username, kind, arch, bytes);
     const details = { kind, arch, bytes: bytes.length };
     await this.audit.record({ actor: user.username, action: 'lab.file', subject: digest, details });
     return { digest, bytes: bytes.length };

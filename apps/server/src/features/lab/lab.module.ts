@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { KernelsModule } from '../kernels/index.js';
 import { KernelGroupsModule } from '../kernels/groups/index.js';
 import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
+import { LabFiles } from './kernels/lab-files.js';
 import { LabKernels } from './kernels/lab-kernels.js';
 import { LabList } from './kernels/lab-list.js';
 import { LabController } from './lab.controller.js';
@@ -17,7 +18,7 @@ import { ProofOrders } from './session/proof-order.js';
 /** For the role api: what the lab has and says. It needs no VM, and works where nobody has the role lab. */
 @Module({
   imports: [KernelsModule],
-  providers: [LabKernels, LabList, ReleaseKernels],
+  providers: [LabFiles, LabKernels, LabList, ReleaseKernels],
   controllers: [LabController],
 })
 export class LabApiModule {}

@@ -165,7 +165,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
 
     it('takes for its build the types that were given with it', async () => {
       machines.kernel = arm;
-      const btf = await lab.kernels.addFile('kari', 'btf', 'armv7', foreignBtf('armhf-6.1'));
+      const btf = await lab.files.add('kari', 'btf', 'armv7', foreignBtf('armhf-6.1'));
       await lab.publish(READS_PID);
       await lab.kernels.add('kari', { name: 'board', suite: 'bookworm', arch: 'armv7', btf, kernelArgs: [] });
       await lab.settle();

@@ -1,35 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import {
-  LAB_IMAGE_BYTES_MAX,
-  LAB_KERNELS_MAX,
-  BTF_BYTES_MAX,
-  type AddLabKernelRequest,
-  type LabArch,
-} from '@bpfleet/api';
+import { LAB_KERNELS_MAX, type AddLabKernelRequest, type LabArch } from '@bpfleet/api';
 import { digestOf } from '@bpfleet/trust';
-import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { Clock } from '../../../platform/clock.js';
 import { DomainError, notFound } from '../../../platform/errors.js';
 import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
-import { KernelBtfError, readKernelBtf } from '../../../verify/index.js';
-import { KernelBtfs } from '../../kernels/index.js';
-import { assertKernelImage } from './kernel-image.js';
+import { LabFiles } from './lab-files.js';
 import { targetOf, userLandTarget } from './lab-target.js';
 
-type Wanted = Omit<AddLabKernelRequest, 'kernelArgs'> & { readonly kernelArgs: readonly string[] };
-type LabFileKind = 'image' | 'btf';
+type Wanted = Omit<AddLabKernelRequest, 'kernelArgs' | 'modules'> & {
+  readonly kernelArgs: readonly string[];
+  readonly modules?: readonly LabModule[];
+};
+
+/** A module of an uploaded kernel, which is a blob. */
+export interface LabModule {
+  readonly name: string;
+  readonly digest: string;
+}
 
 const UNIQUE_VIOLATION = '23505';
-const IMAGE_KIND = 'lab-image';
-/** An image that no kernel names was uploaded by somebody who then did not go on. */
-const IMAGE_UNUSED_MS = 24 * 3_600_000;
 
-export const LAB_FILE_BYTES_MAX: Readonly<Record<LabFileKind, number>> = {
-  image: LAB_IMAGE_BYTES_MAX,
-  btf: BTF_BYTES_MAX,
-};
+interface Removed {
+  readonly id: string;
+  readonly name: string;
+  readonly imageDigest: string | null;
+  readonly configDigest: string | null;
+  readonly modules: readonly LabModule[];
+}
 
 /** Which kernels the lab has: people add and remove them, and ask for proofs. */
 @Injectable()
@@ -37,41 +36,33 @@ export class LabKernels {
   constructor(
     private readonly sql: ControlSql,
     private readonly clock: Clock,
-    private readonly blobs: BlobStore,
-    private readonly btfs: KernelBtfs,
+    private readonly files: LabFiles,
     private readonly live: LiveBus,
   ) {}
 
-  /** Keeps a file that a kernel is going to be made of. Throws LAB_IMAGE, BTF_INVALID, BTF_ARCH (422). */
-  async addFile(actor: string, kind: LabFileKind, arch: LabArch, bytes: Buffer): Promise<string> {
-    if (kind === 'image') {
-      assertKernelImage(bytes, arch);
-      await this.forgetUnusedImages();
-      return this.blobs.put(IMAGE_KIND, bytes);
-    }
-    const pointerBits = pointerBitsOf(bytes);
-    if (pointerBits !== (arch === 'arm64' ? 64 : 32)) {
-      throw new DomainError(422, 'BTF_ARCH', `the kernel is ${arch}, and this BTF is of a ${pointerBits}-bit kernel`);
-    }
-    const digest = digestOf(bytes);
-    await this.btfs.add({ digest, bytes, pointerBits, source: 'admin', addedBy: actor });
-    return digest;
-  }
-
   /** Returns its id. Throws LAB_TARGET, LAB_FILE_UNKNOWN (422), LAB_NAME_TAKEN, LAB_FULL (409). */
   async add(actor: string, wanted: Wanted): Promise<string> {
-    const { suite, image, btf, arch, kernelArgs, jit } = wanted;
+    const { suite, image, btf, config, modules = [], arch, kernelArgs, jit } = wanted;
     const userLand = wanted.userLand ?? arch;
     const target = suite === undefined ? userLandTarget(arch, userLand) : targetOf(suite, arch, userLand);
-    if (image !== undefined) await this.assertImage(image);
-    if (btf !== undefined && !(await this.btfs.has(btf))) throw unknownFile('BTF', btf);
+    await this.files.assertThere('image', image === undefined ? [] : [image]);
+    await this.files.assertThere('btf', btf === undefined ? [] : [btf]);
+    await this.files.assertThere('config', config === undefined ? [] : [config]);
+    await this.files.assertThere(
+      'module',
+      modules.map(({ digest }) => digest),
+    );
     const name = wanted.name ?? nameOf(wanted, userLand);
     const [id, now] = [randomUUID(), this.clock.now()];
     try {
       const { rowCount } = await this.sql.pool.query(
-        `INSERT INTO "LabKernel" (id, name, target, "imageDigest", "btfDigest", "kernelArgs", jit, "dueAt", "createdBy", "createdAt")
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8 WHERE (SELECT count(*) FROM "LabKernel") < $10`,
-        [id, name, target, image ?? null, btf ?? null, kernelArgs, jit ?? null, now, actor, LAB_KERNELS_MAX],
+        `INSERT INTO "LabKernel" (id, name, target, "imageDigest", "btfDigest", "kernelArgs", jit, "dueAt", "createdBy", "createdAt",
+           "configDigest", modules)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $11, $12 WHERE (SELECT count(*) FROM "LabKernel") < $10`,
+        [
+          ...[id, name, target, image ?? null, btf ?? null, kernelArgs, jit ?? null, now, actor, LAB_KERNELS_MAX],
+          ...[config ?? null, JSON.stringify(modules)],
+        ],
       );
       if (rowCount === 1) {
         await this.live.publish({ type: 'lab', release: null });
@@ -87,13 +78,14 @@ export class LabKernels {
 
   /** Its VM is stopped by whoever runs it; what it said of releases stays. By name or id. Throws LAB_KERNEL_UNKNOWN (404). */
   async remove(nameOrId: string): Promise<{ id: string; name: string }> {
-    const { rows } = await this.sql.pool.query<{ id: string; name: string; imageDigest: string | null }>(
-      'DELETE FROM "LabKernel" WHERE id = $1 OR name = $1 RETURNING id, name, "imageDigest"',
+    const { rows } = await this.sql.pool.query<Removed>(
+      'DELETE FROM "LabKernel" WHERE id = $1 OR name = $1 RETURNING id, name, "imageDigest", "configDigest", modules',
       [nameOrId],
     );
     const gone = rows[0];
     if (!gone) throw notFound('lab kernel', nameOrId);
-    if (gone.imageDigest !== null) await this.forgetImage(gone.imageDigest);
+    const named = [gone.imageDigest, gone.configDigest, ...gone.modules.map(({ digest }) => digest)];
+    await this.files.forget(named.filter((digest) => digest !== null));
     await this.live.publish({ type: 'lab', release: null });
     return { id: gone.id, name: gone.name };
   }
@@ -130,43 +122,6 @@ export class LabKernels {
       return rowCount ?? 0;
     });
   }
-
-  private async assertImage(digest: string): Promise<void> {
-    const { rowCount } = await this.sql.pool.query('SELECT FROM "Blob" WHERE digest = $1 AND kind = $2', [
-      digest,
-      IMAGE_KIND,
-    ]);
-    if (rowCount !== 1) throw unknownFile('kernel image', digest);
-  }
-
-  private async forgetImage(digest: string): Promise<void> {
-    await this.sql.pool.query(
-      `DELETE FROM "Blob" WHERE digest = $1 AND kind = $2
-         AND NOT EXISTS (SELECT FROM "LabKernel" k WHERE k."imageDigest" = digest)`,
-      [digest, IMAGE_KIND],
-    );
-  }
-
-  private async forgetUnusedImages(): Promise<void> {
-    await this.sql.pool.query(
-      `DELETE FROM "Blob" WHERE kind = $1 AND "createdAt" < $2
-         AND NOT EXISTS (SELECT FROM "LabKernel" k WHERE k."imageDigest" = digest)`,
-      [IMAGE_KIND, new Date(this.clock.now().getTime() - IMAGE_UNUSED_MS)],
-    );
-  }
-}
-
-function pointerBitsOf(bytes: Buffer): 32 | 64 {
-  try {
-    return readKernelBtf(bytes).pointerBits;
-  } catch (error) {
-    if (!(error instanceof KernelBtfError)) throw error;
-    throw new DomainError(422, 'BTF_INVALID', `this is not the BTF of a kernel: ${error.message}`);
-  }
-}
-
-function unknownFile(what: string, digest: string): DomainError {
-  return new DomainError(422, 'LAB_FILE_UNKNOWN', `there is no ${what} ${digest}: upload it first`);
 }
 
 /** `trixie-arm64`, `bookworm-arm64-armv7-jit0`. */

@@ -7,11 +7,20 @@ export type MeasuredKernel = Pick<
   'kernelRelease' | 'kernelArch' | 'kernelBuildId' | 'userBits' | 'jit' | 'lsm' | 'pageBytes'
 >;
 
+/** A kernel of somebody's own, as it was uploaded. */
+export interface OwnKernel {
+  readonly image: Buffer;
+  /** Its build configuration. */
+  readonly config: Buffer | undefined;
+  /** In the order in which they are loaded. */
+  readonly modules: readonly { readonly name: string; readonly bytes: Buffer }[];
+}
+
 export interface MachineOrder {
   /** Of libs/vm. */
   readonly target: string;
   /** A kernel to boot in the place of the target's. */
-  readonly image: Buffer | undefined;
+  readonly own: OwnKernel | undefined;
   readonly kernelArgs: readonly string[];
   /** Value for net.core.bpf_jit_enable; null leaves it as the kernel has it. */
   readonly jit: number | null;

@@ -1,4 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryDir } from '../../control/testing/bench.js';
 import { FakeMachines } from '../testing/fake-machines.js';
 import { machineContract } from '../testing/machine-contract.js';
 import { MachineError } from './lab-machines.js';
@@ -17,7 +20,7 @@ describe('machines of a test', () => {
   machines.answer(refused, 'refuse');
   machines.answer(broken, 'object');
   machines.answer(fatal, 'crash');
-  const order = { target: 'arm64-6.12', image: undefined, kernelArgs: [], jit: null };
+  const order = { target: 'arm64-6.12', own: undefined, kernelArgs: [], jit: null };
   machineContract(() => ({ machines, order, objects: { good, refused, broken, fatal }, crash: () => undefined }));
 });
 
@@ -51,6 +54,7 @@ describe('a failure of a VM', () => {
 
   it.each([
     ['no disk', 'bpfleet-vm: no disk', /CONFIG_VIRTIO_BLK/],
+    ['a module of another build', 'bpfleet-vm: a module does not load', /one of its modules.*same build/],
     ['no channel', 'bpfleet-vm: no virtio console', /CONFIG_VIRTIO_CONSOLE/],
     ['no file system', 'bpfleet-vm: the disk cannot be mounted', /CONFIG_EXT4_FS/],
     [
@@ -59,9 +63,13 @@ describe('a failure of a VM', () => {
       /BLK_DEV_INITRD/,
     ],
     ['nothing', '', /PL011/],
-    ['something else', '[    1.0] hello', /virtio-mmio.*last words/],
+    ['something else', '[    1.0] hello', /docs\/lab-kernel\.config.*last words/],
   ])('of a kernel of one’s own says what it lacks: %s', (_, line, why) => {
     const error = vmError('VM_EXITED', 'the VM has ended', line === '' ? [] : [line]);
-    expect(machineErrorOf(error, 'boot', { ownImage: true, signal: never }).message).toMatch(why);
+    const { message } = machineErrorOf(error, 'boot', { ownImage: true, signal: never });
+    expect(message).toMatch(why);
+    // What a person is told to build in is in the fragment that they are told to merge.
+    const fragment = readFileSync(join(repositoryDir, 'docs/lab-kernel.config'), 'utf8');
+    for (const [option] of message.matchAll(/CONFIG_[A-Z0-9_]+/g)) expect(fragment).toContain(`\n${option}=y\n`);
   });
 });

@@ -1,11 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { which } from '@bpfleet/embedded';
-import type { RunningVm, VmTarget } from '@bpfleet/vm';
+import type { OwnKernel as VmKernel, RunningVm, VmTarget } from '@bpfleet/vm';
 import { Config } from '../../../config/config.js';
-import { LabMachines, MachineError, type LabMachine, type MachineOrder } from './lab-machines.js';
+import { LabMachines, MachineError, type LabMachine, type MachineOrder, type OwnKernel } from './lab-machines.js';
 import { measure } from './measured-kernel.js';
 import { QemuMachine } from './qemu-machine.js';
 import { installVerifier } from './verifier-install.js';
@@ -39,7 +39,7 @@ export class QemuMachines extends LabMachines {
     } catch (error) {
       await vm?.stop();
       // What goes wrong once it is up is told as it is: no driver was missing then.
-      throw machineErrorOf(error, 'boot', { ownImage: order.image !== undefined && vm === undefined, signal });
+      throw machineErrorOf(error, 'boot', { ownImage: order.own !== undefined && vm === undefined, signal });
     } finally {
       // QEMU has read the image by then.
       await rm(folder, { recursive: true, force: true });
@@ -51,11 +51,9 @@ export class QemuMachines extends LabMachines {
     const { startVm, VM_TARGETS } = await import('@bpfleet/vm');
     const target = VM_TARGETS.find((name): name is VmTarget => name === order.target);
     if (target === undefined) throw new MachineError('order', `this server knows no VM ${order.target}`);
-    const image = join(folder, 'image');
-    if (order.image) await writeFile(image, order.image);
     return startVm({
       target,
-      ...(order.image ? { image } : {}),
+      ...(order.own ? { own: await filesOf(order.own, folder) } : {}),
       memoryMib: MEMORY_MIB,
       kernelArgs: order.kernelArgs,
       bootTimeoutMs: timeoutMs,
@@ -64,6 +62,22 @@ export class QemuMachines extends LabMachines {
       signal,
     });
   }
+}
+
+/** Module names were checked where they came in, and are again by libs/vm: none leaves the folder. */
+async function filesOf({ image, config, modules }: OwnKernel, folder: string): Promise<VmKernel> {
+  const write = async (name: string, bytes: Buffer): Promise<string> => {
+    const path = join(folder, basename(name));
+    await writeFile(path, bytes);
+    return path;
+  };
+  const paths: string[] = [];
+  for (const { name, bytes } of modules) paths.push(await write(`${name}.ko`, bytes));
+  return {
+    image: await write('image', image),
+    modules: paths,
+    ...(config ? { config: await write('config', config) } : {}),
+  };
 }
 
 /** A kernel that is built to compile always (CONFIG_BPF_JIT_ALWAYS_ON) takes no 0, and one without a JIT nothing else. */

@@ -33,9 +33,22 @@ const FAILURES: Readonly<Record<Step, Readonly<Record<VmErrorCode, MachineFailur
 
 /** What the initramfs says on the console when it cannot go on (libs/vm initramfs.ts), and what a kernel needs then. */
 const MISSING_DRIVERS: readonly (readonly [RegExp, string])[] = [
-  [/bpfleet-vm: no disk/, 'it found no disk, so CONFIG_VIRTIO_MMIO and CONFIG_VIRTIO_BLK must be built in'],
-  [/bpfleet-vm: the disk cannot be mounted/, 'it could not mount the disk, so CONFIG_EXT4_FS must be built in'],
-  [/bpfleet-vm: no virtio console/, 'it has no channel to the lab, so CONFIG_VIRTIO_CONSOLE must be built in'],
+  [
+    /bpfleet-vm: no disk/,
+    'it found no disk, so CONFIG_VIRTIO_MMIO and CONFIG_VIRTIO_BLK must be built in, or given as modules',
+  ],
+  [
+    /bpfleet-vm: the disk cannot be mounted/,
+    'it could not mount the disk, so CONFIG_EXT4_FS must be built in, or given as a module',
+  ],
+  [
+    /bpfleet-vm: no virtio console/,
+    'it has no channel to the lab, so CONFIG_VIRTIO_CONSOLE must be built in, or given as a module',
+  ],
+  [
+    /bpfleet-vm: a module does not load/,
+    'one of its modules does not load: they must be of the same build as the image, and all that each needs among them',
+  ],
   [
     /Unable to mount root fs|No working init found/,
     'it did not run the initramfs, so CONFIG_BLK_DEV_INITRD must be on',
@@ -44,7 +57,7 @@ const MISSING_DRIVERS: readonly (readonly [RegExp, string])[] = [
 const NO_WORD =
   'it said nothing, so the image may be for another machine, or CONFIG_SERIAL_AMBA_PL011_CONSOLE is not built in (the VM is QEMU’s “virt”)';
 const SOME_DRIVER =
-  'virtio-mmio, virtio-blk, virtio-console, ext4, devtmpfs and initramfs support must be built in; its last words are below';
+  'what the VM is made of must be built in (docs/lab-kernel.config lists it); its last words are below';
 
 /** A failure of a VM in the words of the lab. What is none (a bug, a full disk) counts as lost. */
 export function machineErrorOf(

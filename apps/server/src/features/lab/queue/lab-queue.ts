@@ -6,6 +6,7 @@ import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelGroups, type KernelGroup } from '../../kernels/groups/index.js';
 import { LIVE_RELEASES } from '../../releases/catalogue/index.js';
+import type { LabModule } from '../kernels/lab-kernels.js';
 
 /** How long a VM may be unheard of before another server takes its kernel over. */
 export const LEASE_MS = 60_000;
@@ -22,6 +23,8 @@ export interface ClaimedKernel {
   readonly name: string;
   readonly target: string;
   readonly imageDigest: string | null;
+  readonly configDigest: string | null;
+  readonly modules: readonly LabModule[];
   readonly btfDigest: string | null;
   readonly kernelArgs: readonly string[];
   readonly jit: number | null;
@@ -76,7 +79,7 @@ export class LabQueue {
              AND (k."kernelGroupId" IS NULL
                OR EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j.state IN ('waiting', 'proving')))
            ORDER BY k."dueAt", k.id LIMIT 1 FOR UPDATE SKIP LOCKED)
-         RETURNING id, name, target, "imageDigest", "btfDigest", "kernelArgs", jit, "kernelGroupId", failures, "createdBy"`,
+         RETURNING id, name, target, "imageDigest", "configDigest", modules, "btfDigest", "kernelArgs", jit, "kernelGroupId", failures, "createdBy"`,
         [holder, new Date(now.getTime() + LEASE_MS), now],
       );
       const kernel = rows[0];

@@ -6,7 +6,13 @@ import { DomainError } from '../../../platform/errors.js';
 import { KernelVerdicts } from '../../kernels/index.js';
 import type { KernelGroup } from '../../kernels/groups/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
-import { LabMachines, MachineError, type LabMachine, type MachineOrder } from '../machine/lab-machines.js';
+import {
+  LabMachines,
+  MachineError,
+  type LabMachine,
+  type MachineOrder,
+  type OwnKernel,
+} from '../machine/lab-machines.js';
 import { LabQueue, LEASE_MS, type BootFailure, type ClaimedKernel, type LabJob } from '../queue/lab-queue.js';
 import { KernelIntroduction } from './kernel-introduction.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -79,9 +85,20 @@ export class LabSession {
 
   private async orderOf(kernel: ClaimedKernel): Promise<MachineOrder> {
     const { target, kernelArgs, jit, imageDigest } = kernel;
-    const image = imageDigest === null ? undefined : await this.blobs.get(imageDigest);
-    if (imageDigest !== null && !image) throw new MachineError('order', 'its image is not in the store any more');
-    return { target, kernelArgs, jit, image };
+    return { target, kernelArgs, jit, own: imageDigest === null ? undefined : await this.ownOf(kernel, imageDigest) };
+  }
+
+  private async ownOf({ configDigest, modules }: ClaimedKernel, imageDigest: string): Promise<OwnKernel> {
+    const read = async (digest: string): Promise<Buffer> => {
+      const bytes = await this.blobs.get(digest);
+      if (!bytes) throw new MachineError('order', 'a file that it is made of is not in the store any more');
+      return bytes;
+    };
+    return {
+      image: await read(imageDigest),
+      config: configDigest === null ? undefined : await read(configDigest),
+      modules: await Promise.all(modules.map(async ({ name, digest }) => ({ name, bytes: await read(digest) }))),
+    };
   }
 
   private async proveWaiting(boot: Boot): Promise<void> {

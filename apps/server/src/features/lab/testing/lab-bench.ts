@@ -6,6 +6,7 @@ import { KernelGroupsModule } from '../../kernels/groups/index.js';
 import { KernelsApiModule, KernelsModule } from '../../kernels/index.js';
 import { compileCore } from '../../kernels/testing/core-object.js';
 import { ReleaseCatalogueModule } from '../../releases/catalogue/index.js';
+import { LabFiles } from '../kernels/lab-files.js';
 import { LabKernels } from '../kernels/lab-kernels.js';
 import { LabList } from '../kernels/lab-list.js';
 import { LabMachines } from '../machine/lab-machines.js';
@@ -23,7 +24,7 @@ class LabTestModule {
       imports: [KernelsModule, KernelGroupsModule, ReleaseCatalogueModule],
       providers: [
         { provide: LabMachines, useValue: machines },
-        ...[LabQueue, LabSession, KernelIntroduction, ProofOrders, LabKernels, LabList, ReleaseKernels],
+        ...[LabQueue, LabSession, KernelIntroduction, ProofOrders, LabFiles, LabKernels, LabList, ReleaseKernels],
       ],
     };
   }
@@ -54,6 +55,10 @@ export class LabBench<M extends LabMachines> {
 
   get kernels(): LabKernels {
     return this.bench.get(LabKernels);
+  }
+
+  get files(): LabFiles {
+    return this.bench.get(LabFiles);
   }
 
   /** One boot by one server. */
