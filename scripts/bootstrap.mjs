@@ -57,12 +57,12 @@ function installWithApt(prefix, names) {
     say(`installed in ${seconds(started)}`);
 }
 
-/** @param {{ tests: boolean }} options */
+/** @param {{ tests: boolean, vms: boolean }} options */
 function installPackages(options) {
   const prefix = existsSync('/usr/bin/apt-get') ? installerPrefix() : undefined;
   // Apart, because apt installs all or nothing: a distribution without one test's program must not lose the compiler.
-  for (const tests of options.tests ? [false, true] : [false]) {
-    const missing = () => missingRequirements(options).filter((one) => (one.tests ?? false) === tests);
+  for (const extra of options.tests || options.vms ? [false, true] : [false]) {
+    const missing = () => missingRequirements(options).filter((one) => (one.for !== undefined) === extra);
     if (prefix && missing().length > 0)
       installWithApt(
         prefix,
@@ -71,7 +71,7 @@ function installPackages(options) {
     const names = missing().map((one) => one.package);
     if (names.length === 0) continue;
     const byHand = `sudo apt-get install --no-install-recommends ${names.join(' ')}`;
-    if (tests) say(`tests that need ${names.join(', ')} will be skipped; to run them: ${byHand}`);
+    if (extra && options.tests) say(`tests that need ${names.join(', ')} will be skipped; to run them: ${byHand}`);
     else
       throw new Refusal(`some programs or libraries are missing and could not be installed from here; run: ${byHand}`);
   }
@@ -119,10 +119,10 @@ function buildReferenceLibbpf() {
   if (status !== 0) say('the libbpf to compare with could not be fetched; the comparison will be skipped');
 }
 
-/** @param {{ tests?: boolean }} [options] `tests`: also what only tests need. */
-export function bootstrap({ tests = false } = {}) {
+/** @param {{ tests?: boolean, vms?: boolean }} [options] `tests`: also what only tests need; `vms`: also what boots VMs. */
+export function bootstrap({ tests = false, vms = false } = {}) {
   checkPlatform();
-  installPackages({ tests });
+  installPackages({ tests, vms });
   installNpmPackages();
   if (tests) buildReferenceLibbpf();
 }

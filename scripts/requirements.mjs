@@ -4,7 +4,8 @@ import { join } from 'node:path';
 /**
  * A Debian package and the sign by which its contents are recognised: asking for the thing itself, not for the package
  * manager's opinion, works on every distribution and takes no time.
- * @typedef {{ package: string, program?: string, file?: string, tests?: boolean }} Requirement
+ * `for`: what alone needs it; without it the build does. Tests boot VMs too.
+ * @typedef {{ package: string, program?: string, file?: string, for?: 'tests' | 'vms' }} Requirement
  */
 
 /** @type {readonly Requirement[]} */
@@ -25,12 +26,12 @@ export const requirements = [
   { package: 'libcap2-bin', program: 'capsh' },
   { package: 'iproute2', program: 'ip' },
   { package: 'openssl', program: 'openssl' },
-  { package: 'pahole', program: 'pahole', tests: true },
-  { package: 'mosquitto', program: 'mosquitto', tests: true },
-  { package: 'chromium', program: 'chromium', tests: true },
-  { package: 'qemu-system-arm', program: 'qemu-system-aarch64', tests: true },
-  { package: 'xz-utils', program: 'xz', tests: true },
-  { package: 'e2fsprogs', program: 'mkfs.ext4', tests: true },
+  { package: 'pahole', program: 'pahole', for: 'tests' },
+  { package: 'mosquitto', program: 'mosquitto', for: 'tests' },
+  { package: 'chromium', program: 'chromium', for: 'tests' },
+  { package: 'qemu-system-arm', program: 'qemu-system-aarch64', for: 'vms' },
+  { package: 'xz-utils', program: 'xz', for: 'vms' },
+  { package: 'e2fsprogs', program: 'mkfs.ext4', for: 'vms' },
 ];
 
 /** @param {string} name */
@@ -49,12 +50,12 @@ export function findProgram(name) {
 }
 
 /**
- * @param {{ tests: boolean }} options
+ * @param {{ tests: boolean, vms: boolean }} options
  * @returns {Requirement[]}
  */
-export function missingRequirements({ tests }) {
+export function missingRequirements({ tests, vms }) {
   return requirements.filter((one) => {
-    if (one.tests && !tests) return false;
+    if (one.for !== undefined && !tests && !(one.for === 'vms' && vms)) return false;
     return one.program ? findProgram(one.program) === undefined : !existsSync(/** @type {string} */ (one.file));
   });
 }

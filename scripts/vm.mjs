@@ -6,7 +6,7 @@ import { buildAll } from './build.mjs';
 import { runScript } from './say.mjs';
 
 await runScript(async () => {
-  bootstrap({ tests: true });
+  bootstrap({ vms: true });
   await buildAll();
   await import(pathToFileURL(join(repositoryDir, 'apps/up/dist/vm/main.js')).href);
 });

@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
+import { ASKING_SOURCE } from '../test/asking-object.js';
 import { compileBpf, randomFrom } from '../test/compile-bpf.js';
 import { everyRelocation } from '../test/core-objects.js';
 import { randomType } from '../test/hostile-types.js';
@@ -25,20 +26,6 @@ const KERNELS_A_SEED = 100;
 const OBJECTS_A_SEED = 100;
 /** Of processor time, which other work on the machine does not use up. */
 const SECONDS_AN_INPUT_MAX = 5;
-
-const SOURCE = `
-#define ASK(x, what) __builtin_preserve_field_info(x, what)
-static long (*probe_read)(void *to, __u32 bytes, const void *from) = (void *)113;
-volatile __u64 sink;
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct in { int a[4]; unsigned b : 3; };
-struct s { long l; struct in x; struct s *next; union { int u; long v; }; int tail[]; };
-enum e { ONE = 1, TWO };
-#pragma clang attribute pop
-SEC("raw_tp/x") int p(struct s *s) { long l; probe_read(&l, 8, __builtin_preserve_access_index(&s->l));
-  sink = l + s->x.a[2] + s->next->v + s->tail[3] + ASK(s->x.b, 0) + ASK(s->x.b, 4) + ASK(s->u, 2); return 0; }
-SEC("raw_tp/y") int q(void *x) { sink = __builtin_preserve_type_info(*(struct s *)0, 0) + __builtin_preserve_type_info(*(struct s *)0, 1)
-  + __builtin_preserve_enum_value(*(enum e *)TWO, 1) + __builtin_btf_type_id(*(struct in *)0, 1); return 0; }`;
 
 /** Does what is asked; whatever comes must be an answer or a BtfError. True for an answer. */
 function answered(ask: () => unknown): boolean {
@@ -107,7 +94,7 @@ const without = <T extends { id: number }>(type: T): T => ({ ...type, id: 0 });
 describeWithKernel('whatever somebody sends', ['clang'], () => {
   it.each(SEEDS)('as the types of a kernel ends in an answer or a BtfError (seed %d)', (seed) => {
     const random = randomFrom(seed);
-    const object = compileBpf(SOURCE);
+    const object = compileBpf(ASKING_SOURCE);
     let relocated = 0;
     for (let round = 0; round < KERNELS_A_SEED; round += 1) {
       const count = 5 + Math.floor(random() * 60);
