@@ -3,7 +3,7 @@ import { kernelGroupSchema } from './kernel.js';
 import { programVerdictSchema } from './release.js';
 
 /** Debian's, of which the lab has kernels. */
-export const labSuiteSchema = z.enum(['bullseye', 'bookworm', 'trixie']);
+export const labSuiteSchema = z.enum(['bullseye', 'bookworm', 'trixie', 'forky']);
 export type LabSuite = z.infer<typeof labSuiteSchema>;
 export const labArchSchema = z.enum(['arm64', 'armv7']);
 export type LabArch = z.infer<typeof labArchSchema>;

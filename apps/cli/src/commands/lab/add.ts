@@ -40,7 +40,9 @@ export function addLabAdd(lab: Command, host: CommandHost): void {
   lab
     .command('add')
     .description('a kernel for the lab to boot, which then proves every release before devices like it get it')
-    .addOption(new Option('--suite <suite>', "a kernel of Debian's").choices(['bullseye', 'bookworm', 'trixie']))
+    .addOption(
+      new Option('--suite <suite>', "a kernel of Debian's").choices(['bullseye', 'bookworm', 'trixie', 'forky']),
+    )
     .option('--image <file>', 'a kernel of your own: Image, Image.gz or zImage')
     .option('--kernel-package <file>', 'a Debian package with a kernel and its modules (linux-image-….deb)')
     .option('--config <file>', 'the build configuration of --image, for programs that ask it what was built in')

@@ -14,6 +14,7 @@ const TARGETS: readonly Target[] = [
   { name: 'arm64-6.1', suite: 'bookworm', arch: 'arm64', userLand: 'arm64' },
   { name: 'arm64-6.1-compat32', suite: 'bookworm', arch: 'arm64', userLand: 'armv7' },
   { name: 'arm64-6.12', suite: 'trixie', arch: 'arm64', userLand: 'arm64' },
+  { name: 'arm64-7.2', suite: 'forky', arch: 'arm64', userLand: 'arm64' },
   { name: 'armv7-6.1', suite: 'bookworm', arch: 'armv7', userLand: 'armv7' },
 ];
 
