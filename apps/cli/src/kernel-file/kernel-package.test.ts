@@ -33,7 +33,7 @@ const whole: Readonly<Record<string, Buffer | string>> = {
 function read(files: Readonly<Record<string, Buffer | string>>): Promise<KernelPackage> {
   const path = join(mkdtempSync(join(folder, 'package-')), 'linux-image.deb');
   makePackage(folder, path, files);
-  return readKernelPackage(path, () => undefined);
+  return readKernelPackage([path], () => undefined);
 }
 const without = (part: string) => Object.fromEntries(Object.entries(whole).filter(([path]) => !path.includes(part)));
 
@@ -47,8 +47,28 @@ describe('a kernel package', () => {
     for (const { bytes } of modules) expect(Buffer.from(bytes.subarray(0, 4)).toString('latin1')).toBe('\u007fELF');
   });
 
+  it('is read of two packages, as distributions split it', async () => {
+    const parts = [true, false].map((boot) => {
+      const path = join(mkdtempSync(join(folder, 'package-')), 'part.deb');
+      makePackage(
+        folder,
+        path,
+        Object.fromEntries(Object.entries(whole).filter(([name]) => name.startsWith('boot') === boot)),
+      );
+      return path;
+    });
+    expect(await readKernelPackage(parts, () => undefined)).toEqual(await read(whole));
+    await expect(readKernelPackage(parts.slice(0, 1), () => undefined)).rejects.toMatchObject({
+      message: expect.stringMatching(/virtio_mmio.*\(linux-modules-…\) as well/),
+    });
+  });
+
   it('is read where its modules lie in /usr, and without a configuration', async () => {
     const moved = Object.entries(without('config-')).map(([path, bytes]) => [path.replace(/^lib/, 'usr/lib'), bytes]);
+    const beside = Object.entries(whole).map(([path, bytes]) => {
+      return [path.replace(/^boot\/([a-z]+)-.*/, `${MODULES}/$1`), bytes];
+    });
+    expect(await read(Object.fromEntries(beside))).toEqual(await read(whole));
     expect(await read(Object.fromEntries(moved))).toMatchObject({ config: undefined, modules: { length: 5 } });
   });
 

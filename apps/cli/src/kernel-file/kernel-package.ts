@@ -25,8 +25,9 @@ const WELCOME = ['virtio_rng', 'crc32c_generic', 'virtio_net'];
 /** In the order of loading: what is named later needs, or is mounted by, what comes before. */
 const ORDER = ['virtio_mmio', 'virtio_rng', 'virtio_console', 'virtio_blk', 'crc32c_generic', 'ext4', 'virtio_net'];
 
-const IMAGE = /^(?:\.\/)?boot\/vmlinuz-([^/]+)$/;
-const CONFIG = /^(?:\.\/)?boot\/config-[^/]+$/;
+// Debian's forky has image and configuration beside the modules.
+const IMAGE = /^(?:\.\/)?(?:boot\/vmlinuz-([^/]+)|(?:usr\/)?lib\/modules\/([^/]+)\/vmlinuz)$/;
+const CONFIG = /^(?:\.\/)?(?:boot\/config-[^/]+|(?:usr\/)?lib\/modules\/[^/]+\/config)$/;
 const BUILTIN = /^(?:\.\/)?(?:usr\/)?lib\/modules\/[^/]+\/modules\.builtin$/;
 // Kernels are packed by their makers in four ways; Debian moved the modules to /usr in trixie.
 const MODULE = /^(?:\.\/)?(?:usr\/)?lib\/modules\/[^/]+\/.*?([^/]+)\.ko(|\.gz|\.xz|\.zst)$/;
@@ -44,16 +45,20 @@ interface Found {
 }
 
 /**
- * The kernel of a Debian package, with those of its modules that the lab's VM is made of. The package is read as it is unpacked,
- * some hundred MB of which a few are kept; nothing is written.
+ * The kernel of a Debian package, or of the several that forky and Ubuntu make of one, with those of its modules that the lab's VM is made of. A package is read as it is
+ * unpacked, some hundred MB of which a few are kept; nothing is written.
  * @throws CliError KERNEL_FILE, TOOL_MISSING
  */
-export async function readKernelPackage(path: string, note: (line: string) => void): Promise<KernelPackage> {
+export async function readKernelPackage(
+  paths: readonly string[],
+  note: (line: string) => void,
+): Promise<KernelPackage> {
   const found: Found = { modules: new Map() };
+  const path = paths.join(', ');
   note(`looking for the kernel and its modules in ${path} …`);
   let wanted = new Set([...NEEDED, ...WELCOME]);
   for (let pass = 0; pass < PASSES_MAX && wanted.size > 0; pass += 1) {
-    await readOnce(path, wanted, found);
+    for (const one of paths) await readOnce(one, wanted, found);
     wanted = lacking(path, found, wanted);
   }
   const { release, image } = found;
@@ -81,7 +86,8 @@ async function take(path: string, entry: TarEntry, wanted: ReadonlySet<string>, 
     found.modules.set(name, await unpackBytes(packed, packing ?? '', LAB_MODULE_BYTES_MAX, entry.name));
     return;
   }
-  const release = IMAGE.exec(entry.name)?.[1];
+  const [, inBoot, besideModules] = IMAGE.exec(entry.name) ?? [];
+  const release = inBoot ?? besideModules;
   if (release !== undefined && found.image === undefined) {
     found.release = release;
     found.image = await contentOf(path, entry, LAB_IMAGE_BYTES_MAX);
@@ -144,7 +150,8 @@ function inOrder(path: string, { modules, builtin }: Found): KernelPackage['modu
 
 function lacks(path: string, names: readonly string[]): CliError {
   const why = 'neither built in nor as a module, and without it the kernel cannot run in a VM';
-  const what = 'give the package that holds its modules too, or build one with docs/lab-kernel.config';
+  const what =
+    'give the package that holds its modules (linux-modules-…) as well, or build one with docs/lab-kernel.config';
   return new CliError('KERNEL_FILE', `${path} has no ${names.join(', ')}, ${why}: ${what}`);
 }
 

@@ -13,7 +13,7 @@ import { safeText } from '../../output/terminal-text.js';
 interface AddOptions {
   suite?: LabSuite;
   image?: string;
-  kernelPackage?: string;
+  kernelPackage?: string[];
   config?: string;
   btf?: string;
   vmlinux?: string;
@@ -44,7 +44,10 @@ export function addLabAdd(lab: Command, host: CommandHost): void {
       new Option('--suite <suite>', "a kernel of Debian's").choices(['bullseye', 'bookworm', 'trixie', 'forky']),
     )
     .option('--image <file>', 'a kernel of your own: Image, Image.gz or zImage')
-    .option('--kernel-package <file>', 'a Debian package with a kernel and its modules (linux-image-….deb)')
+    .option(
+      '--kernel-package <file...>',
+      'the Debian package of a kernel and its modules (linux-image-….deb), or all where it is split',
+    )
     .option('--config <file>', 'the build configuration of --image, for programs that ask it what was built in')
     .option('--btf <file>', 'its types, where it shows none itself')
     .option('--vmlinux <file>', 'the same, from its vmlinux or debug package')
