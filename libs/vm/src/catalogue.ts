@@ -40,7 +40,7 @@ export interface NodePin {
 interface Catalogue {
   readonly targets: Readonly<Record<VmTarget, { readonly kernel: string; readonly userLand: string }>>;
   readonly kernels: Readonly<Record<string, Source & { readonly accepted: readonly KernelPin[] }>>;
-  readonly userLands: Readonly<Record<string, Source & { readonly node: NodePin }>>;
+  readonly userLands: Readonly<Record<string, Source & { readonly node: string }>>;
 }
 
 export const repositoryDir = fileURLToPath(new URL('../../../', import.meta.url));
@@ -67,6 +67,15 @@ export function readCatalogue(): Catalogue {
   return JSON.parse(readFileSync(file, 'utf8')) as Catalogue;
 }
 
+/** Node for devices, which is pinned once for what is installed on them (apps/agent/package) and for VMs. */
+function nodePin(name: string): NodePin {
+  const file = join(repositoryDir, 'scripts/node-runtimes.json');
+  const pins = JSON.parse(readFileSync(file, 'utf8')) as Record<string, Omit<NodePin, 'package'>>;
+  const pin = pins[name];
+  if (pin === undefined) throw new Error(`${name} is not pinned in scripts/node-runtimes.json`);
+  return { package: name, version: pin.version, integrity: pin.integrity };
+}
+
 /** The first accepted version that is in the cache, else the newest. */
 function choose(pins: readonly PackagePin[], pathOf: (pin: PackagePin) => string): PinnedFile {
   const newest = pins[0];
@@ -86,7 +95,8 @@ export function partsOf(target: VmTarget): VmParts {
   const catalogue = readCatalogue();
   const { kernel: kernelName, userLand: userLandName } = catalogue.targets[target];
   const kernel = catalogue.kernels[kernelName] as Source & { accepted: readonly KernelPin[] };
-  const userLand = catalogue.userLands[userLandName] as Source & { node: NodePin };
+  const userLand = catalogue.userLands[userLandName] as Source & { node: string };
+  const node = nodePin(userLand.node);
   const names = [...new Set(userLand.accepted.map((pin) => pin.package))];
   return {
     target,
@@ -100,8 +110,8 @@ export function partsOf(target: VmTarget): VmParts {
       ),
     ),
     node: {
-      pin: userLand.node,
-      path: join(cacheDir, 'vm/node', `${userLand.node.package}-${userLand.node.version}.tgz`),
+      pin: node,
+      path: join(cacheDir, 'vm/node', `${node.package}-${node.version}.tgz`),
     },
   };
 }
