@@ -81,6 +81,7 @@ function treeOf(parts, bundle, version) {
     { path: `${HOME}/share/licences/node.txt`, content: readFileSync(parts.licence) },
     { path: 'usr/bin/bpfleet-agent', linkTo: '/opt/bpfleet-agent/bin/bpfleet-agent' },
     { path: `${UNITS}/bpfleet-agent.service`, content: template('bpfleet-agent.service') },
+    { path: `${UNITS}/bpfleet-bpffs.service`, content: template('bpfleet-bpffs.service') },
     { path: `${UNITS}/bpfleet-reap.service`, content: template('bpfleet-reap.service') },
     { path: `${UNITS}/bpfleet-reap.timer`, content: template('bpfleet-reap.timer') },
   ];

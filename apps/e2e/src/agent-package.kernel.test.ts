@@ -59,7 +59,7 @@ describeWithKernel('a device that installs the agent', needs, () => {
     const [, , ...words] = unitSetting('bpfleet-agent.service', 'ExecStart').split(' ');
     const command = asUnit(unit, ['/opt/bpfleet-agent/bin/bpfleet-agent run', ...words].join(' '));
     await device.sh(`install -d -m 755 -o bpfleet-agent -g bpfleet-agent /run/bpfleet`);
-    const prepared = await device.sh(unitSetting('bpfleet-agent.service', 'ExecStartPre').replace(/^\+/, ''));
+    const prepared = await device.sh(unitSetting('bpfleet-bpffs.service', 'ExecStart'));
     expect(prepared).toMatchObject({ code: 0, stderr: '' });
     agent = await startProgram('agent', device.command('sh', '-c', command), {}, join(stack.dir, 'log/agent.log'));
   };
