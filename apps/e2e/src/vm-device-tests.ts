@@ -4,6 +4,7 @@ import type { VmTarget } from '@bpfleet/vm';
 import { until } from './process.js';
 import { KERNEL_ARGS, VmDevice } from './vm-device.js';
 import { BUILT_IN, MADE, WITH_LAB, type VmFleet } from './vm-fleet.js';
+import { InstalledAgent, UPROBE } from './vm-privilege.js';
 import { FORKS, PINGS, PRIORITY_CALLS, UNLINKS, work, type Witnessed } from './vm-workload.js';
 
 export const LONG_MS = 900_000;
@@ -86,6 +87,12 @@ export function testDevice(fleet: VmFleet, target: VmTarget, expected: Expected)
   onDevice('takes the signed probes and attaches them', takesProbes);
   onDevice('reports what its kernel saw, as the kernel itself tells it', reports);
   onDevice('is small', isSmall);
+  onDevice('runs as its own user, and does without CAP_SYS_ADMIN what needs none', ({ device }) =>
+    new InstalledAgent(device, fleet.stack).keepsItsPrivileges(fleet.releaseOf(UPROBE)),
+  );
+  onDevice('is reaped when it is dead, and begins anew', ({ device }) =>
+    new InstalledAgent(device, fleet.stack).isReapedWhenDead(),
+  );
   onDevice('comes back from a reboot, attaches again, and loses and repeats nothing', reboots);
   if (WITH_LAB) onDevice('did with each release what pre-flight says', agreesWithPreflight);
 }

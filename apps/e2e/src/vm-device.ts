@@ -131,7 +131,7 @@ export class VmDevice {
 
   /** What the agent said of itself: for a test that fails. */
   journal(): Promise<string> {
-    return this.vm.sh(`journalctl -u bpfleet-agent --no-pager -n 200; ls -la ${AGENT_HOME}`);
+    return this.vm.sh(`journalctl -u bpfleet-agent -u bpfleet-reap --no-pager -n 250; ls -la ${AGENT_HOME}`);
   }
 
   stop(): Promise<void> {

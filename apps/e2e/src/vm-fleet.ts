@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { brotliDecompressSync } from 'node:zlib';
 import { repositoryDir, Stack } from './stack.js';
 import { HOST_FROM_VM } from './vm-device.js';
+import { UPROBE } from './vm-privilege.js';
 
 export const BUILT_IN = [
   ...['count_packets', 'count_syscalls', 'profile_cpu', 'run_queue_latency', 'trace_exec', 'trace_tcp'],
@@ -51,6 +52,7 @@ export class VmFleet {
     });
     for (const probe of BUILT_IN) await this.assign(probe, join(repositoryDir, 'libs/probes', probe));
     for (const probe of MADE) await this.assign(probe, join(import.meta.dirname, '../probes', probe));
+    await this.publish(UPROBE, join(import.meta.dirname, '../probes', UPROBE));
     writeFileSync(this.armhfBtf, brotliDecompressSync(readFileSync(ARMHF_BTF_PACKED)));
     await build;
     if (WITH_LAB) await this.stack.startPart('lab');
@@ -77,9 +79,14 @@ export class VmFleet {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private async assign(probe: string, source: string): Promise<void> {
+  private async publish(probe: string, source: string): Promise<string> {
     const releaseId = await this.stack.publish(source);
     this.releases.set(probe, releaseId);
+    return releaseId;
+  }
+
+  private async assign(probe: string, source: string): Promise<void> {
+    const releaseId = await this.publish(probe, source);
     await this.stack.api.call('createAssignment', { body: { releaseId, selector: 'all', params: {} } });
   }
 }

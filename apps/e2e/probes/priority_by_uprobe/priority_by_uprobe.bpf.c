@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only)
+// Questions after a priority, by a uprobe on the C library
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "bpfleet.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} calls SEC(".maps");
+
+SEC("uprobe/libc.so.6:getpriority")
+int on_call(void *ctx)
+{
+	bpfleet_add(&calls, 0, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
