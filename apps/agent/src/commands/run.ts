@@ -57,8 +57,11 @@ export async function run(options: RunOptions): Promise<void> {
   log('info', 'agent.started', { device, kernel: options.kernel, version: agentVersion });
   const name = await signal;
   log('info', 'agent.stopping', { signal: name });
-  // Whatever hangs, a stop is a stop: links that are not pinned end with the process.
-  setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+  // Whatever hangs, a stop is a stop: what is not pinned ends with the process, and the pins are taken away here.
+  setTimeout(() => {
+    if (name !== 'SIGUSR2') for (const run of kernel.pinnedRuns()) kernel.removePins(run);
+    process.exit(1);
+  }, STOP_TIMEOUT_MS).unref();
   await agent.stop(name === 'SIGUSR2' ? 'leave' : 'detach').catch((error: unknown) => {
     log('error', 'agent.stop', errorFacts(error));
     process.exitCode = 1;
