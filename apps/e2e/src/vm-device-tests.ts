@@ -87,14 +87,22 @@ export function testDevice(fleet: VmFleet, target: VmTarget, expected: Expected)
   onDevice('takes the signed probes and attaches them', takesProbes);
   onDevice('reports what its kernel saw, as the kernel itself tells it', reports);
   onDevice('is small', isSmall);
+  if (WITH_LAB) testsPrivileges(fleet, onDevice);
+  onDevice('comes back from a reboot, attaches again, and loses and repeats nothing', reboots);
+  if (WITH_LAB) onDevice('did with each release what pre-flight says', agreesWithPreflight);
+}
+
+/** Each starts the agent anew several times, which takes half a minute: `npm run test:vm` has that time. */
+function testsPrivileges(
+  fleet: VmFleet,
+  onDevice: (name: string, body: (trial: Trial) => Promise<void>) => void,
+): void {
   onDevice('runs as its own user, and does without CAP_SYS_ADMIN what needs none', ({ device }) =>
     new InstalledAgent(device, fleet.stack).keepsItsPrivileges(fleet.releaseOf(UPROBE)),
   );
   onDevice('is reaped when it is dead, and begins anew', ({ device }) =>
     new InstalledAgent(device, fleet.stack).isReapedWhenDead(),
   );
-  onDevice('comes back from a reboot, attaches again, and loses and repeats nothing', reboots);
-  if (WITH_LAB) onDevice('did with each release what pre-flight says', agreesWithPreflight);
 }
 
 function executions({ device }: Trial, path: string) {

@@ -4,11 +4,12 @@ import { BootClock } from '../kernel/boot-clock.js';
 import { collectFacts, kernelKey } from '../kernel/facts.js';
 import { noKernel } from '../kernel/no-kernel.js';
 import type { Kernel } from '../kernel/port.js';
-import { errorFacts, jsonLog } from '../log.js';
+import { jsonLog } from '../log.js';
 import { LeaseSheetFile } from '../store/lease-sheet-file.js';
 import { StateFolder } from '../store/state-folder.js';
 import { agentVersion } from '../version.js';
 import { endOnUncaught } from './crash.js';
+import { stopAgent } from './stop.js';
 
 const STOP_TIMEOUT_MS = 9_000;
 /** Where `bpfleet-reap` looks. On tmpfs, as it means nothing after a reboot. */
@@ -57,16 +58,8 @@ export async function run(options: RunOptions): Promise<void> {
   log('info', 'agent.started', { device, kernel: options.kernel, version: agentVersion });
   const name = await signal;
   log('info', 'agent.stopping', { signal: name });
-  // Whatever hangs, a stop is a stop: what is not pinned ends with the process, and the pins are taken away here.
-  setTimeout(() => {
-    if (name !== 'SIGUSR2') for (const run of kernel.pinnedRuns()) kernel.removePins(run);
-    process.exit(1);
-  }, STOP_TIMEOUT_MS).unref();
-  await agent.stop(name === 'SIGUSR2' ? 'leave' : 'detach').catch((error: unknown) => {
-    log('error', 'agent.stop', errorFacts(error));
-    process.exitCode = 1;
-  });
-  process.exit();
+  const mode = name === 'SIGUSR2' ? 'leave' : 'detach';
+  process.exit(await stopAgent({ agent, kernel, mode, timeoutMs: STOP_TIMEOUT_MS, log }));
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {
