@@ -23,7 +23,7 @@ export interface KernelSymbolsOptions {
 
 /**
  * Names of kernel addresses, each told once. Samples of a profile hit new addresses all the time, and /proc/kallsyms is
- * megabytes of text that the kernel makes anew for each reader: the table that was made of it (some 2.5 MB) is kept as long as
+ * megabytes of text that the kernel makes anew for each reader: the table that was made of it (2.5 MB for 60,000 functions, 5 MB for 120,000) is kept as long as
  * anybody asks, and read again at most every ten minutes. A module that was loaded since is named after then.
  */
 export class KernelSymbols {
