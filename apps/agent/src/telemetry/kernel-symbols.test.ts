@@ -55,6 +55,16 @@ it('reads the table once for all the new addresses that a profile finds, not onc
   expect(seen.reads).toBe(1);
 });
 
+it('asks a kernel that has no symbols once, and again as seldom as any other', async () => {
+  let [reads, nowMs] = [0, 0];
+  const read = (): Promise<never> => Promise.reject(new Error(`no such file, asked ${++reads} times`));
+  const symbols = new KernelSymbols({ bits: 64, read, monotonicMs: () => nowMs });
+  await expect(symbols.resolveNew(addresses(base))).rejects.toThrow('no such file');
+  expect(await symbols.resolveNew(addresses(base, base + 1n))).toEqual([]);
+  nowMs = 10 * MINUTE_MS + 1;
+  await expect(symbols.resolveNew(addresses(base))).rejects.toThrow('asked 2 times');
+});
+
 it('learns after a while what was loaded since, and forgets the table when nobody asks', async () => {
   const { symbols, seen } = kernel({ a: 0 });
   expect(await symbols.resolveNew(addresses(base + 1n))).toEqual([]);

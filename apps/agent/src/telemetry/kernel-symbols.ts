@@ -5,6 +5,7 @@ const ADDRESSES_MAX = 65_536;
 const NAME_MAX = 128;
 /** Modules and JITed programs come and go; the kernel's own functions stay where they are until the next boot. */
 const TABLE_AGE_MS_MAX = 600_000;
+const NO_SYMBOLS: SymbolTable = { nameOf: () => undefined };
 /** Kernel addresses have the highest bit set on 64-bit kernels; on 32-bit ARM they begin with the modules, below PAGE_OFFSET. */
 const KERNEL_64_MIN = 1n << 63n;
 const KERNEL_32_MIN = 0xbf00_0000n;
@@ -45,7 +46,7 @@ export class KernelSymbols {
 
   /**
    * `addresses`: u64 little endian. Those that are in the kernel, have a name and were not told yet, with their names.
-   * Rejects where the kernel's symbols cannot be read.
+   * Rejects where the kernel's symbols cannot be read, and has no names then until it is time to read again.
    */
   async resolveNew(addresses: Buffer): Promise<DeviceName[]> {
     if (this.told.size > ADDRESSES_MAX) this.reset();
@@ -68,8 +69,11 @@ export class KernelSymbols {
 
   private async symbols(): Promise<SymbolTable> {
     const now = this.options.monotonicMs();
-    if (this.table === undefined || now - this.table.readAtMs > TABLE_AGE_MS_MAX)
+    if (this.table === undefined || now - this.table.readAtMs > TABLE_AGE_MS_MAX) {
+      // Stands when the reading fails: a kernel without CONFIG_KALLSYMS is not asked, and complained of, with each picture.
+      this.table = { symbols: NO_SYMBOLS, readAtMs: now };
       this.table = { symbols: await this.options.read(), readAtMs: now };
+    }
     return this.table.symbols;
   }
 }
