@@ -4,6 +4,7 @@ export type AgentErrorCode =
   | 'STATE_CORRUPT'
   | 'STATE_UNWRITABLE' // the disk does not take what must be on it before the next step
   | 'SPOOL_NO_ROOM' // the disk is down to the reserve that the spool leaves to others
+  | 'FACTS_UNREADABLE' // the machine does not say about itself what a server must know
   | 'TOKEN_INVALID'
   | 'ENROL_REFUSED'
   | 'ENROL_INVALID'

@@ -38,6 +38,8 @@ export {
 export type { KernelSeries } from './plan/device-limits.js';
 export { mapMemoryBytes } from './plan/memory.js';
 export type { Machine, MapMemory } from './plan/memory.js';
+export { pageBytesOf } from './plan/page-bytes.js';
+export type { AuxiliaryVectorOf } from './plan/page-bytes.js';
 export { telemetryPlan } from './plan/telemetry.js';
 export { addressText } from './names/address.js';
 export { ERRNO_NAMES } from './names/errno.js';

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
-import { cpus, hostname, machine, release, totalmem } from 'node:os';
-import { gnuBuildId } from '@bpfleet/probe';
+import { cpus, endianness, hostname, machine, release, totalmem } from 'node:os';
+import { gnuBuildId, pageBytesOf } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
+import { AgentError } from '../agent-error.js';
+import { errorFacts } from '../log.js';
 import { KERNEL_BTF } from './btf-file.js';
 import type { Kernel } from './port.js';
 
@@ -51,10 +53,25 @@ function jit(): Facts['jit'] {
   return hardening === undefined || hardening === '0' ? 'on' : 'hardened';
 }
 
-/** Node does not say it, and 64 KiB pages multiply ring sizes. */
-export function pageBytes(): number {
-  const kilobytes = /^KernelPageSize:\s+(\d+) kB$/m.exec(readText('/proc/self/smaps') ?? '')?.[1];
-  return kilobytes ? Number(kilobytes) * 1024 : 4096;
+const USER_BITS = process.arch === 'arm' || process.arch === 'ia32' ? 32 : 64;
+
+/**
+ * Node does not say it, and 64 KiB pages multiply ring sizes. A guess would put the device into the wrong kernel group.
+ * @throws AgentError FACTS_UNREADABLE
+ */
+export function pageBytes(path = '/proc/self/auxv'): number {
+  let why = 'it names no page size';
+  try {
+    const bytes = pageBytesOf(readFileSync(path), { userBits: USER_BITS, endianness: endianness() });
+    if (bytes !== undefined) return bytes;
+  } catch (error) {
+    // The file is root's where node is a program with capabilities of its own (setcap): systemd's AmbientCapabilities are none.
+    why = errorFacts(error).message;
+  }
+  throw new AgentError(
+    'FACTS_UNREADABLE',
+    `${path} must tell the size of this kernel's pages: ${why}; mount /proc, and give the agent its capabilities by its unit and not by setcap`,
+  );
 }
 
 function distribution(): string | null {
@@ -86,7 +103,7 @@ export async function collectFacts(
     kernelRelease: release().slice(0, TEXT_MAX),
     kernelArch: kernelArch(),
     kernelBuildId: kernelBuildId(),
-    userBits: process.arch === 'arm' || process.arch === 'ia32' ? 32 : 64,
+    userBits: USER_BITS,
     btfDigest: btf,
     jit: jit(),
     lsm: (readText('/sys/kernel/security/lsm') ?? '')

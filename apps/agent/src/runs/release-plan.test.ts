@@ -39,6 +39,14 @@ describeWithKernel('the plan of a run', ['clang'], () => {
     expect(codeOf(5 * MIB, 64 * MIB)).toBe('DEVICE_MEMORY');
   });
 
+  it('says it where the size of the pages is why maps that fit elsewhere do not fit here', () => {
+    const entry = { params: {}, budget: { mapBytes: 4.2 * MIB } } as DesiredEntry;
+    expect(() => planRelease(release, object, entry, machine)).not.toThrow();
+    expect(() => planRelease(release, object, entry, { ...machine, pageBytes: 65_536 })).toThrow(
+      expect.objectContaining({ code: 'BUDGET_MAP_BYTES', message: expect.stringContaining('pages are 65536 bytes') }),
+    );
+  });
+
   it('refuses what would attach and see nothing', () => {
     const uprobe = compileBpf(source.replace('raw_tp/x', 'uprobe/libc.so.6:malloc'));
     const entry = { params: {}, budget: { mapBytes: 8 * MIB } } as DesiredEntry;

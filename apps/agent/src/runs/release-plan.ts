@@ -67,7 +67,7 @@ export function planRelease(
     const object = readObject(objectBytes);
     const params = resolveParams(manifest, entry.params);
     const mapBytes = mapMemoryBytes(object, machine).reduce((sum, { bytes }) => sum + bytes, 0);
-    assertRoom(mapBytes, entry.budget.mapBytes, machine.memoryBytes);
+    assertRoom(mapBytes, entry.budget.mapBytes, machine);
     assertSeeing(object, machine);
     return {
       name: manifest.name,
@@ -85,11 +85,13 @@ export function planRelease(
 }
 
 /** @throws AgentError BUDGET_MAP_BYTES, DEVICE_MEMORY */
-function assertRoom(mapBytes: number, budgetBytes: number, memoryBytes: number): void {
+function assertRoom(mapBytes: number, budgetBytes: number, { memoryBytes, pageBytes }: PlanMachine): void {
+  // Rings and small maps are whole pages: what fits elsewhere may not fit here.
+  const pages = pageBytes > 4096 ? `, whose pages are ${pageBytes} bytes` : '';
   if (mapBytes > budgetBytes) {
     throw new AgentError(
       'BUDGET_MAP_BYTES',
-      `its maps take ${mapBytes} bytes on this machine, the budget is ${budgetBytes}`,
+      `its maps take ${mapBytes} bytes on this machine${pages}; the budget is ${budgetBytes}`,
       { mapBytes, budgetBytes },
     );
   }
@@ -97,7 +99,7 @@ function assertRoom(mapBytes: number, budgetBytes: number, memoryBytes: number):
   if (mapBytes > maxBytes) {
     throw new AgentError(
       'DEVICE_MEMORY',
-      `its maps take ${mapBytes} bytes; a machine with ${memoryBytes} bytes of memory lets one probe have ${maxBytes}`,
+      `its maps take ${mapBytes} bytes${pages}; a machine with ${memoryBytes} bytes of memory lets one probe have ${maxBytes}`,
       { mapBytes, maxBytes, memoryBytes },
     );
   }

@@ -55,7 +55,7 @@ function mapBytes(map: MapDefinition, machine: Machine): number {
       return whole(hashBytes(entries, 0, HASH_ELEMENT_BYTES + key + POINTER_BYTES + value * cpus));
     case 'ringbuf':
     case 'user_ringbuf': {
-      const pages = Math.ceil(entries / pageBytes) + RINGBUF_EXTRA_PAGES;
+      const pages = ringDataBytes(entries, pageBytes) / pageBytes + RINGBUF_EXTRA_PAGES;
       // The data pages are mapped twice, one behind the other, and the list of pages is kept.
       return pages * pageBytes + roundUp(2 * pages * POINTER_BYTES, pageBytes);
     }
@@ -77,6 +77,15 @@ function mapBytes(map: MapDefinition, machine: Machine): number {
     default:
       return whole(entries * (HASH_ELEMENT_BYTES + key + value));
   }
+}
+
+/**
+ * What libbpf asks the kernel for in the place of `max_entries`, in bytes: the kernel takes only whole pages, a power of two of them
+ * (ringbuf_map_alloc()), and 4 KiB that were written for small pages are one page of 64 KiB on some ARM64 (libbpf 0.8, commit
+ * 0087a681fa8c). So no probe is refused for the size of a kernel's pages; it may take more memory there than its budget allows.
+ */
+function ringDataBytes(entries: number, pageBytes: number): number {
+  return entries === 0 ? 0 : powerOfTwo(Math.ceil(entries / pageBytes)) * pageBytes;
 }
 
 /** Preallocated hash maps keep one spare element for each CPU. */

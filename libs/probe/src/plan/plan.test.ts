@@ -41,4 +41,22 @@ describe('mapMemoryBytes', () => {
     expect(bytesOf(2, 4096).get('events')).toBe(65536 + 3 * 4096 + 4096);
     expect(bytesOf(2, 65536).get('events')).toBe(65536 + 3 * 65536 + 65536);
   });
+
+  it('counts a ring as libbpf makes it: a power of two of whole pages', () => {
+    const ring = object.maps.find(({ typeName }) => typeName === 'ringbuf');
+    if (!ring) throw new Error('the sample has a ring');
+    const dataPages = (maxEntries: number, pageBytes: number): number => {
+      const [only] = mapMemoryBytes(
+        { ...object, maps: [{ ...ring, maxEntries }], dataSections: [] },
+        { cpus: 1, pageBytes },
+      );
+      // Without its three pages of bookkeeping and the list of all.
+      return (only?.bytes ?? 0) / pageBytes - 4;
+    };
+    expect(dataPages(12_288, 4_096)).toBe(4);
+    expect(dataPages(4_096, 16_384)).toBe(1);
+    expect(dataPages(49_152, 16_384)).toBe(4);
+    expect(dataPages(4_096, 65_536)).toBe(1);
+    expect(dataPages(262_144, 65_536)).toBe(4);
+  });
 });

@@ -1,5 +1,6 @@
 import { gnuBuildId } from '@bpfleet/btf';
 import { BTF_BYTES_MAX } from '@bpfleet/api';
+import { pageBytesOf } from '@bpfleet/probe';
 import type { RunningVm } from '@bpfleet/vm';
 import { MachineError, type MeasuredKernel } from './lab-machines.js';
 
@@ -9,7 +10,7 @@ export interface Measured {
 }
 
 const BTF_FILE = '/sys/kernel/btf/vmlinux';
-const DEFAULT_PAGE_BYTES = 4096;
+const AUXV = '/proc/self/auxv';
 const TEXT_MAX = 256;
 const LSM_MAX = 32;
 
@@ -22,21 +23,28 @@ export async function measure(vm: RunningVm): Promise<Measured> {
   const enabled = await read('/proc/sys/net/core/bpf_jit_enable');
   const hardened = await read('/proc/sys/net/core/bpf_jit_harden');
   const lsm = (await read('/sys/kernel/security/lsm')).slice(0, TEXT_MAX);
-  // A board's kernel may have no smaps (CONFIG_PROC_PAGE_MONITOR): the agent takes its pages for 4 KiB then, and so is it here.
-  const smaps = await vm.exec(['awk', '/^KernelPageSize:/ { print $2; exit }', '/proc/self/smaps']);
-  const pageKib = smaps.stdout.toString('latin1').trim();
   const user = (await vm.output(['node', '-p', 'process.arch'])).trim();
+  const userBits = user === 'arm' ? 32 : 64;
   const kernel: MeasuredKernel = {
     kernelRelease: vm.guest.release.slice(0, TEXT_MAX),
     kernelArch: archOf(vm.guest.machine),
     kernelBuildId: gnuBuildId(await vm.get('/sys/kernel/notes')) ?? null,
-    userBits: user === 'arm' ? 32 : 64,
+    userBits,
     jit: jitOf(enabled, hardened),
     lsm: lsm === '' ? [] : lsm.split(',').slice(0, LSM_MAX),
-    pageBytes: pageKib === '' ? DEFAULT_PAGE_BYTES : Number(pageKib) * 1024,
+    pageBytes: await pageBytesIn(vm, userBits),
   };
   const shown = await vm.exec(['test', '-e', BTF_FILE]);
   return { kernel, btf: shown.code === 0 ? await vm.get(BTF_FILE, BTF_BYTES_MAX) : undefined };
+}
+
+/** The reader's own vector: it is a program of the same user land as Node's. QEMU's virt boards are little-endian. */
+async function pageBytesIn(vm: RunningVm, userBits: 32 | 64): Promise<number> {
+  const { stdout } = await vm.exec(['cat', AUXV]);
+  const bytes = pageBytesOf(stdout, { userBits, endianness: 'LE' });
+  if (bytes === undefined)
+    throw new MachineError('order', `the kernel does not say in ${AUXV} how large its pages are`);
+  return bytes;
 }
 
 function archOf(machine: string): MeasuredKernel['kernelArch'] {

@@ -149,6 +149,11 @@ describe('what a kernel is said to do with a release', () => {
       /^Map m \(array_of_maps\) would hold the wrong maps/,
     ],
     ['maps over the budget', { machine: { cpus: 5, possibleCpus: undefined } }, /5120 KiB.*budget is 4096 KiB/],
+    [
+      'maps over the budget, on large pages',
+      { kernel: { pageBytes: 65_536 }, machine: { possibleCpus: 5 } },
+      /5120 KiB on this machine with pages of 64 KiB/,
+    ],
     ['maps over the budget, by CPUs that may come', { machine: { possibleCpus: 5 } }, /5120 KiB/],
     [
       'maps over what the machine has for them',

@@ -76,7 +76,7 @@ function memoryFindings(
   const bytes = object.mapBytes({ cpus: Math.max(cpus, possibleCpus ?? 0, 1), pageBytes: Math.max(pageBytes, 1) });
   const over = bytes > budgetBytes;
   const large = memoryBytes > 0 && bytes > mapBytesMax(memoryBytes);
-  const maps = `Its maps take ${kibibytes(bytes)} on this machine`;
+  const maps = `Its maps take ${kibibytes(bytes)} on this machine${largePages(pageBytes)}`;
   return together([
     over ? refusal('budget', `${maps}, and the probe's budget is ${kibibytes(budgetBytes)}.`) : NOTHING_FOUND,
     large
@@ -196,6 +196,11 @@ function unique(reasons: readonly Reason[]): Reason[] {
 
 function nameOf({ kernelRelease, kernelArch }: Proof): string {
   return `${kernelRelease} (${kernelArch})`;
+}
+
+/** Rings and small maps are whole pages: what fits elsewhere may not fit here. */
+function largePages(pageBytes: number): string {
+  return pageBytes > 4096 ? ` with pages of ${kibibytes(pageBytes)}` : '';
 }
 
 function kibibytes(bytes: number): string {
