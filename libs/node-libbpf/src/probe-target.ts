@@ -1,7 +1,10 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { machine } from 'node:os';
 import { requireInteger, requireText } from './arguments.js';
+import { ArmProgram } from './arm-program.js';
 import { argumentError, LibbpfError, unsupportedError } from './errors.js';
+import type { UserTarget } from './user-file.js';
+import { userFile } from './user-file.js';
 
 const functionsMax = 65_536;
 
@@ -110,37 +113,80 @@ export function requireUsdt(operation: string, options: UsdtOptions) {
   };
 }
 
-// EM_ARM, at e_machine (elf.h).
-const machineOffset = 18;
-const machineArm = 40;
+const insteadOfThumb =
+  'in which kernels of 32-bit ARM set no uprobes: choose a function in ARM code (gcc -marm), or another hook, such as a tracepoint or a kprobe';
 
-function isArmProgram(path: string): boolean {
+/** Why a kernel of 32-bit ARM is not to be asked; undefined where it may be. */
+function whyNotOnArm(program: ArmProgram, { path, function: name, offset, usdt }: UserTarget): string | undefined {
+  if (usdt !== undefined) {
+    const named = `the USDT ${usdt.provider}:${usdt.name} of ${path}`;
+    const code = program.codeOfUsdt(usdt.provider, usdt.name);
+    if (code === 'thumb') return `${named} is in Thumb code, ${insteadOfThumb}`;
+    if (code !== 'unknown') return undefined;
+    return `nothing tells whether ${named} is in ARM code, and a uprobe in Thumb code breaks the program: keep its symbol table, which strip takes away, or choose another hook`;
+  }
+  if (name !== undefined) {
+    if (program.codeOfFunction(name) !== 'thumb') return undefined;
+    return `function ${name} of ${path} is Thumb code (its symbol's address is odd), ${insteadOfThumb}`;
+  }
+  if (offset === undefined || program.codeAtOffset(Number(offset)) !== 'thumb') return undefined;
+  return `offset ${offset} of ${path} is in Thumb code, ${insteadOfThumb}`;
+}
+
+/** Throws for what is known to be traced by no kernel of that machine; whether the file is a 32-bit ARM program on a kernel of that. */
+function checkFile(operation: string, target: UserTarget, kernel: string): boolean {
+  if (kernel !== 'aarch64' && !kernel.startsWith('arm')) return false;
+  const file = userFile(target.path);
+  const fd = file === undefined ? undefined : openedFile(file);
+  if (fd === undefined) return false;
   try {
-    const fd = openSync(path, 'r');
-    const header = Buffer.alloc(machineOffset + 2);
-    const read = readSync(fd, header, 0, header.length, 0);
+    const program = ArmProgram.read(fd);
+    if (program === undefined) return false;
+    const why =
+      kernel === 'aarch64'
+        ? `${target.path} is a 32-bit program, which ARM64 kernels do not trace`
+        : whyNotOnArm(program, target);
+    if (why !== undefined) throw unsupportedError(operation, why);
+    return true;
+  } finally {
     closeSync(fd);
-    return read === header.length && header.readUInt16LE(machineOffset) === machineArm;
-  } catch {
-    return false;
   }
 }
 
+/** libbpf says better what is wrong with a file that cannot be read. */
+function openedFile(file: string): number | undefined {
+  try {
+    // A path that names a FIFO is not waited for.
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
+  } catch {
+    return undefined;
+  }
+  return undefined;
+}
+
 /**
- * @internal Attaches to a program or library. Kernels know uprobes in ARM code only and say EINVAL to an address that is none of
- * its instructions, such as that of a Thumb function, which is odd (arch/arm/probes/uprobes/core.c); most of Debian's armhf is
- * Thumb code. Those of ARM64 let 32-bit programs go by (arch_uprobe_analyze_insn(), to 6.18 at least), and say so only for one
- * that runs already: of any other nothing would ever be seen.
+ * @internal Attaches to a program or library, by its section or by what the caller named, after a look at what that is:
+ * - Kernels of 32-bit ARM know uprobes in ARM code only. They say EINVAL to an address that is no multiple of 4, such as that of a
+ *   Thumb function, which is odd (uprobe_register() from 5.8, arch_uprobe_analyze_insn() in arch/arm/probes/uprobes/core.c before).
+ *   At any other they put an ARM breakpoint, into Thumb code too, where it is two other instructions: the program goes astray.
+ *   Most of Debian's armhf is Thumb code.
+ * - Those of ARM64 let 32-bit programs go by (arch_uprobe_analyze_insn(), to 6.18 at least), and say so only for one that runs
+ *   already: of any other nothing would ever be seen.
  */
-export function attachToFile<Made>(operation: string, path: string, attach: () => Made, kernel = machine()): Made {
-  if (!isArmProgram(path)) return attach();
-  if (kernel === 'aarch64')
-    throw unsupportedError(operation, `${path} is a 32-bit program, which ARM64 kernels do not trace`);
+export function attachToFile<Made>(
+  operation: string,
+  target: UserTarget,
+  attach: () => Made,
+  kernel = machine(),
+): Made {
+  if (!checkFile(operation, target, kernel)) return attach();
   try {
     return attach();
   } catch (error) {
     if (!(error instanceof LibbpfError) || error.errnoName !== 'EINVAL') throw error;
-    const detail = `${path} has Thumb code there, or no start of an instruction; uprobes need ARM code (gcc -marm)`;
+    const detail = `${target.path} has no instruction there that kernels of 32-bit ARM can trace: Thumb code, no start of an instruction, or one that cannot be stepped over`;
     throw unsupportedError(operation, detail);
   }
 }

@@ -41,6 +41,7 @@ import {
 } from './probe-target.js';
 import type { TestRunOptions, TestRunResult } from './test-run.js';
 import { requireTestRun } from './test-run.js';
+import { sectionTarget } from './user-file.js';
 
 // enum bpf_attach_type and XDP_FLAGS_*: kernel ABI (linux/bpf.h, linux/if_link.h).
 const attachTypeXdp = 37;
@@ -141,7 +142,9 @@ export class Program {
     this.#opened('attach');
     const operation = `attach ${this.name}`;
     const { linkType, needs } = attachedBySection(this.section, this.type);
-    return this.#attachBy(operation, linkType, (object, index) => object.attach(index), needs);
+    const attach = () => this.#attachBy(operation, linkType, (object, index) => object.attach(index), needs);
+    const target = sectionTarget(this.section);
+    return target === undefined ? attach() : attachToFile(operation, target, attach);
   }
 
   /** On a kernel function (perf PMU ≥ 4.17; needs CONFIG_KPROBES). */
@@ -169,7 +172,8 @@ export class Program {
   attachUprobe(options: UprobeOptions): PerfEventLink {
     const operation = `attach ${this.name} to user code`;
     const { path, name, offset, pid, onReturn } = requireUprobe(operation, options);
-    return attachToFile(operation, path, () =>
+    const target = { path, ...(name === undefined ? { offset } : { function: name }) };
+    return attachToFile(operation, target, () =>
       this.#attachBy(
         operation,
         'perf_event',
@@ -183,7 +187,7 @@ export class Program {
   attachUprobeMulti(options: UprobeMultiOptions): UprobeMultiLink {
     const operation = `attach ${this.name} to user functions`;
     const { path, functions, pid, onReturn } = requireUprobeMulti(operation, options);
-    return attachToFile(operation, path, () =>
+    return attachToFile(operation, { path }, () =>
       this.#attachBy(operation, 'uprobe_multi', (object, index) =>
         object.attachUprobeMulti(index, path, functions, pid, onReturn),
       ),
@@ -195,7 +199,7 @@ export class Program {
     const operation = `attach ${this.name} to a USDT`;
     const { path, provider, name, pid } = requireUsdt(operation, options);
     const needs = { does: 'attach', to: 'usdt' } as const;
-    return attachToFile(operation, path, () =>
+    return attachToFile(operation, { path, usdt: { provider, name } }, () =>
       this.#attachBy(operation, 'usdt', (object, index) => object.attachUsdt(index, path, provider, name, pid), needs),
     );
   }

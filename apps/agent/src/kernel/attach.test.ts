@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { attachFailure, parseCpuList } from './attach.js';
+import { LibbpfError, type LibbpfErrorCode, type Program } from '@bpfleet/node-libbpf';
+import { attachFailure, attachProgram, parseCpuList } from './attach.js';
 
 describe('attachFailure', () => {
   const busy = { message: 'attach: EBUSY', errnoName: 'EBUSY' };
@@ -11,6 +12,20 @@ describe('attachFailure', () => {
   it('leaves every other failure as the kernel said it', () => {
     expect(attachFailure('tracing', {}, busy)).toBe('attach: EBUSY');
     expect(attachFailure('xdp', {}, { message: 'attach: EPERM', errnoName: 'EPERM' })).toBe('attach: EPERM');
+  });
+});
+
+describe('attachProgram', () => {
+  it.each<[LibbpfErrorCode, string]>([
+    ['BPF_UNSUPPORTED', 'TARGET_UNTRACEABLE'],
+    ['BPF_ATTACH', 'ATTACH_FAILED'],
+  ])('says of %s whether it is worth trying again: %s', (code, agentCode) => {
+    const attach = (): never => {
+      throw new LibbpfError(code, 'attach p', 95, 'function f of libc.so.6 is Thumb code');
+    };
+    expect(() => attachProgram({ name: 'p', type: 'kprobe', attach } as unknown as Program, {})).toThrow(
+      expect.objectContaining({ code: agentCode, message: expect.stringContaining('is Thumb code') }),
+    );
   });
 });
 

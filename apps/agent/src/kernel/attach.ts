@@ -22,7 +22,9 @@ export function attachProgram(program: Program, options: AttachOptions): NamedLi
     return linksOf(program, options);
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
-    throw new AgentError('ATTACH_FAILED', attachFailure(program.type, options, error), {
+    // Refused by the library, which looked at the file: trying again changes nothing.
+    const code = error.code === 'BPF_UNSUPPORTED' ? 'TARGET_UNTRACEABLE' : 'ATTACH_FAILED';
+    throw new AgentError(code, attachFailure(program.type, options, error), {
       program: program.name,
       errno: error.errno,
       errnoName: error.errnoName,

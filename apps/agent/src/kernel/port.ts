@@ -49,7 +49,7 @@ export interface KernelRun {
   readonly hold: 'pinned' | 'process' | 'mixed';
   /**
    * Each program exactly once; all or none.
-   * @throws AgentError ATTACH_FAILED with the errno
+   * @throws AgentError ATTACH_FAILED with the errno, TARGET_UNTRACEABLE
    */
   attach(optionsOf: (program: string) => AttachOptions): void;
   ring(map: string): Ring;

@@ -250,14 +250,14 @@ describe('supervisor', () => {
     expect(starts).toBe(2);
   });
 
-  it('does not try a kernel that is too old again', async () => {
+  it.each(['KERNEL_TOO_OLD', 'TARGET_UNTRACEABLE'] as const)('does not try again what is %s', async (code) => {
     desired = [entry()];
-    problem = new AgentError('KERNEL_TOO_OLD', 'this device runs Linux 4.19');
+    problem = new AgentError(code, 'this device runs Linux 4.19');
     await reconcile();
     nowSeconds += 1e6;
     await reconcile();
     expect(starts).toBe(1);
-    expect(supervisor.report(RUN)).toMatchObject({ state: 'REJECTED', error: { code: 'KERNEL_TOO_OLD' } });
+    expect(supervisor.report(RUN)).toMatchObject({ state: 'REJECTED', error: { code } });
   });
 
   it('cuts short a start that is not wanted any more', async () => {

@@ -50,6 +50,7 @@ const rejections: ReadonlySet<string> = new Set<AgentErrorCode>([
   'KERNEL_TOO_OLD',
   'FEATURE_MISSING',
   'BLIND_SPOT',
+  'TARGET_UNTRACEABLE',
 ]);
 
 /** Carries out what `reconcile` decides. Each run is one chain of jobs, so that nothing is ever attached twice. */

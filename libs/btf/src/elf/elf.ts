@@ -19,6 +19,8 @@ export interface ElfSection {
   readonly flags: number;
   readonly link: number;
   readonly info: number;
+  /** Where it is in memory, for what a linker has put together; 0 in relocatable objects. */
+  readonly address: number;
   /** Size in memory; sections of type `nobits` have it without any data. */
   readonly bytes: number;
   /** A view of the file, not a copy. */

@@ -14,6 +14,8 @@ export interface ElfSectionPlace {
   readonly flags: number;
   readonly link: number;
   readonly info: number;
+  /** Where it is in memory, for what a linker has put together; 0 in relocatable objects. */
+  readonly address: number;
   /** Where it lies in the file. */
   readonly offset: number;
   readonly bytes: number;
@@ -118,6 +120,7 @@ function sectionPlace(headers: Uint8Array, index: number, { bits, stride, little
     flags: word(8, 8),
     link: u32(wide ? 40 : 24),
     info: u32(wide ? 44 : 28),
+    address: word(16, 12),
     offset: word(24, 16),
     bytes: word(32, 20),
   };

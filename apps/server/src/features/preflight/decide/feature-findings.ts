@@ -1,4 +1,5 @@
 import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
+import { programTypeOf } from '../../../verify/index.js';
 import { attachNeeds, isAttachedByAgents, mayLackTrampolines } from './attach-needs.js';
 import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
@@ -25,6 +26,7 @@ export function featureFindings(
     ...release.features.map((name) => requiredFindings(name, kernel, found, object)),
     ...mapTypesOf(object).map((type) => mapFindings(type, found)),
     ...object.programs.map((program) => programFindings(program, kernel, found)),
+    ...object.programs.map((program) => userCodeFindings(program, kernel)),
     // The agent refuses by the same rule: the kernel would not say a word.
     ...blindSpots(object, kernel).map(({ sentence }) => refusal('blind_spot', sentence)),
   ]);
@@ -82,6 +84,18 @@ function programFindings(
   )
     return NOTHING_FOUND;
   return doubt('trampoline', `Program ${name} (${section}) may load and still not attach on this kernel.`);
+}
+
+/**
+ * Kernels of 32-bit ARM know uprobes in ARM code only (arch/arm/probes/uprobes/core.c), and which of the two a function of a
+ * device's program is, that device's files alone tell: its agent reads them, and refuses in words.
+ */
+function userCodeFindings({ name, section }: ObjectNeeds['programs'][number], { kernelArch }: KernelFacts): Findings {
+  if (kernelArch !== 'arm' || programTypeOf(section) !== 'uprobe') return NOTHING_FOUND;
+  return doubt(
+    'thumb_code',
+    `Program ${name} (${section}) attaches only where that is ARM code on the device: kernels of 32-bit ARM set no uprobes in Thumb code, which most of a Debian or Yocto system is.`,
+  );
 }
 
 function usedFeatures(object: ObjectNeeds): string[] {
