@@ -1,7 +1,7 @@
 /*
  * The verifier's contract with the server, which cannot import this app and re-declares it as a zod schema.
  *
- * One process, one request, one answer. The request is one JSON document on standard input, at most 32 MiB:
+ * One process, one request, one answer, unless it serves. The request is one JSON document on standard input, at most 32 MiB:
  *
  *   { "objectBase64": string,                    the BPF object (ELF), standard base64
  *     "globals"?: { [map: string]: string },     whole initial values of .rodata/.data/.bss, base64
@@ -14,7 +14,11 @@
  *   exit 2: a BadRequestReport: the request is malformed, or its object is not a BPF object that libbpf can open;
  *   any other end (signal, other exit code) is a failure of the verifier itself and no verdict.
  *
- * Nothing is attached and nothing is pinned. Everything that was loaded is gone when the process ends.
+ * With --serve the process stays: each line of standard input is a request, and each is answered with a line, a VerifierReport or
+ * a BadRequestReport, in turn, until the input ends. A report waits until the kernel has freed what the request loaded. A process
+ * that ends before it has answered has broken down over that request.
+ *
+ * Nothing is attached and nothing is pinned. Everything that was loaded is gone when the request is answered.
  */
 
 export interface VerifierReport {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { BadRequestError, parseRequest, readRequest, requestBytesMax } from './request.js';
+import { BadRequestError, parseRequest, readRequest, readRequests, requestBytesMax } from './request.js';
 
 function refusal(text: string): string {
   try {
@@ -58,9 +58,35 @@ describe('parseRequest', () => {
   });
 });
 
+async function all(input: AsyncIterable<Buffer>): Promise<string[]> {
+  const found: string[] = [];
+  for await (const one of readRequests(input)) found.push(one instanceof BadRequestError ? one.code : one);
+  return found;
+}
+
+async function* lines(...pieces: readonly (string | Buffer)[]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
+}
+
 describe('readRequest', () => {
   it('stops reading when the request is too large', async () => {
-    await expect(readRequest(chunks(3, requestBytesMax / 2))).rejects.toMatchObject({ code: 'REQUEST_TOO_LARGE' });
+    await expect(readRequest(chunks(3, requestBytesMax / 2))).resolves.toMatchObject({ code: 'REQUEST_TOO_LARGE' });
     await expect(readRequest(chunks(2, 3))).resolves.toBe('aaaaaa');
+  });
+});
+
+describe('readRequests', () => {
+  it('gives line by line, however they come in, and a last one that is not ended', async () => {
+    expect(await all(lines('on', 'e\ntwo\n', 'three\nfo', 'ur'))).toEqual(['one', 'two', 'three', 'four']);
+    expect(await all(lines('\n', 'one\n'))).toEqual(['', 'one']);
+    expect(await all(lines())).toEqual([]);
+  });
+
+  it('goes on after a line that is too large', async () => {
+    const half = Buffer.alloc(requestBytesMax / 2, 'a');
+    const request = lines(half, half, 'a', half, 'a\ntwo', '\n');
+    expect(await all(request)).toEqual(['REQUEST_TOO_LARGE', 'two']);
+    const [exact, next] = [await all(lines(half, half, '\n', 'x\n')), 'x'];
+    expect(exact.map(({ length }) => length)).toEqual([requestBytesMax, next.length]);
   });
 });

@@ -30,18 +30,61 @@ export class BadRequestError extends Error {
   }
 }
 
-/** Collects the request; throws BadRequestError as soon as it is too large. */
-export async function readRequest(input: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+const NEWLINE = 0x0a;
+
+/** The whole input as one request, or what is wrong with it, as soon as it is too large. */
+export async function readRequest(input: AsyncIterable<Buffer>): Promise<string | BadRequestError> {
+  const collected = new Collected();
   for await (const chunk of input) {
-    bytes += chunk.length;
-    if (bytes > requestBytesMax) {
-      throw new BadRequestError('REQUEST_TOO_LARGE', `the request has more than ${requestBytesMax} bytes`);
-    }
-    chunks.push(chunk);
+    collected.add(chunk);
+    if (collected.tooLarge) break;
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return collected.take();
+}
+
+/** A request for each line. Of one that is too large nothing is kept, and what is wrong with it comes in its place at its end. */
+export async function* readRequests(input: AsyncIterable<Buffer>): AsyncGenerator<string | BadRequestError> {
+  const collected = new Collected();
+  for await (const chunk of input) {
+    let from = 0;
+    for (let at = chunk.indexOf(NEWLINE); at !== -1; at = chunk.indexOf(NEWLINE, from)) {
+      collected.add(chunk.subarray(from, at));
+      from = at + 1;
+      yield collected.take();
+    }
+    collected.add(chunk.subarray(from));
+  }
+  if (!collected.empty) yield collected.take();
+}
+
+/** One request as its pieces come in. */
+class Collected {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  get empty(): boolean {
+    return this.#bytes === 0;
+  }
+
+  get tooLarge(): boolean {
+    return this.#bytes > requestBytesMax;
+  }
+
+  add(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.tooLarge) this.#chunks = [];
+    else this.#chunks.push(chunk);
+  }
+
+  /** What there is, and begins anew. */
+  take(): string | BadRequestError {
+    const request = this.tooLarge
+      ? new BadRequestError('REQUEST_TOO_LARGE', `the request has more than ${requestBytesMax} bytes`)
+      : Buffer.concat(this.#chunks).toString('utf8');
+    this.#chunks = [];
+    this.#bytes = 0;
+    return request;
+  }
 }
 
 /** Parses and checks the JSON of report.ts. Throws BadRequestError. */

@@ -63,16 +63,20 @@ function verifyWith(request: Asked): VerifierReport {
     const judged = programs.map((program) => judgeAlone(request, program));
     return { kernel: withJit(kernel, judged), ...conclude(judged, outcome), loadMs, programs: judged, maps };
   }
-  const judged = programs.map((program) => describeLoaded(program, outcome));
-  const loadedMaps = outcome.maps.map(describeMap);
-  outcome.close();
-  return {
-    kernel: withJit(kernel, judged),
-    ...conclude(judged, undefined),
-    loadMs,
-    programs: judged,
-    maps: loadedMaps,
-  };
+  const judged = withClosed(outcome, () => ({
+    programs: programs.map((program) => describeLoaded(program, outcome)),
+    maps: outcome.maps.map(describeMap),
+  }));
+  return { kernel: withJit(kernel, judged.programs), ...conclude(judged.programs, undefined), loadMs, ...judged };
+}
+
+/** What can be told of a loaded object, which is out of the kernel afterwards. */
+function withClosed<T>(object: BpfObject, tell: () => T): T {
+  try {
+    return tell();
+  } finally {
+    object.close();
+  }
 }
 
 /** The sysctl exists only in the first network namespace; whether programs became machine code is seen everywhere. */
@@ -87,6 +91,16 @@ function openAsAsked(request: Asked, verifierLogLevel: 0 | 4): ObjectSpec {
   const { object, btfPath, logBytesMax } = request;
   const btf = btfPath === undefined ? {} : { btfCustomPath: btfPath };
   const spec = openChecked(object, { logBytesMax, verifierLogLevel, ...btf });
+  try {
+    change(spec, request);
+    return spec;
+  } catch (error) {
+    spec.close();
+    throw error;
+  }
+}
+
+function change(spec: ObjectSpec, request: Asked): void {
   for (const map of spec.maps) if (map.pinPath !== undefined) map.pinPath = undefined;
   for (const [name, value] of request.globals) {
     const map = findNamed('map', spec.maps, name);
@@ -99,7 +113,6 @@ function openAsAsked(request: Asked, verifierLogLevel: 0 | 4): ObjectSpec {
     map.initialValue = value;
   }
   for (const [name, autoload] of request.autoload) findNamed('program', spec.programs, name).autoload = autoload;
-  return spec;
 }
 
 /** libbpf 1.1 trusts an object's BTF and dies of a type id that is out of range, so our own reader goes first. */
@@ -150,17 +163,11 @@ function skip({ autoload: _, ...program }: Described): ProgramReport {
 function judgeAlone(request: Asked, program: Described): ProgramReport {
   if (!program.autoload) return skip(program);
   const withStats = loadAlone(request, program, logLevelStats);
-  if (!(withStats instanceof LibbpfError)) {
-    const report = describeLoaded(program, withStats);
-    withStats.close();
-    return report;
-  }
+  if (!(withStats instanceof LibbpfError)) return withClosed(withStats, () => describeLoaded(program, withStats));
   // With statistics asked for there is no log of the refusal; without, libbpf loads once more for it.
   const refused = loadAlone(request, program, 0);
   if (refused instanceof LibbpfError) return describeRefusal(program, refused);
-  const report = describeLoaded(program, refused);
-  refused.close();
-  return report;
+  return withClosed(refused, () => describeLoaded(program, refused));
 }
 
 function loadAlone(request: Asked, program: Described, logLevel: 0 | 4): BpfObject | LibbpfError {

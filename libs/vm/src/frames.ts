@@ -53,6 +53,8 @@ export interface Hello {
   readonly bootId: string;
   readonly release: string;
   readonly machine: string;
+  /** What Node was built for, so the user land: `arm` may run on a 64-bit kernel. */
+  readonly arch: string;
   readonly node: string;
   readonly uptimeMs: number;
 }

@@ -18,7 +18,7 @@ export { ProveError } from './prove/prove-error.js';
 export type { ProveFailure } from './prove/prove-error.js';
 export { ProveJail } from './prove/prove-jail.js';
 export type { Availability, ProveJailOptions } from './prove/prove-jail.js';
-export { parseVerifierAnswer } from './prove/verifier-answer.js';
+export { brokeDown, parseServedAnswer } from './prove/verifier-answer.js';
 export { verifierReportSchema } from './prove/verifier-report.js';
 export type { ProgramReport, VerifierReport } from './prove/verifier-report.js';
 export { resolveForKernel } from './resolve/resolve-for-kernel.js';

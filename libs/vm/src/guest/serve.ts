@@ -90,6 +90,7 @@ function hello(): Hello {
     release: release(),
     // The kernel's word, not Node's: under 32-bit user land they differ.
     machine: execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim() || arch(),
+    arch: arch(),
     node: process.version,
     uptimeMs: Math.round(Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000),
   };

@@ -20,12 +20,26 @@ const config = { verifierMain: join(repositoryDir, 'apps/verifier/dist/main.js')
 await describeWithVm('arm64-6.12', 'a machine of the lab', () => {
   const order = { target: 'arm64-6.12', own: undefined, kernelArgs: [], jit: null };
   const object = compileCore(GOOD);
-  const objects = { good: object, refused: compileCore(BAD), broken: Buffer.from('no object'), fatal: object };
+  const [refused, broken] = [compileCore(BAD), Buffer.from('no object')];
+  const objects = { good: object, refused, broken, fatal: object, breaking: object };
+  const vmOf = (machine: unknown) => (machine as { vm: RunningVm }).vm;
   const crash = (machine: unknown) => {
-    const { vm } = machine as { vm: RunningVm };
-    vm.exec(['sh', '-c', 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger']).catch(() => undefined);
+    const panic = 'echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger';
+    vmOf(machine)
+      .exec(['sh', '-c', panic])
+      .catch(() => undefined);
   };
-  machineContract(() => ({ machines: new QemuMachines(config), order, objects, crash }));
+  const serving = ['-f', 'main.js --serve'];
+  const verifier = (machine: unknown) => vmOf(machine).output(['pgrep', ...serving]);
+  const breakVerifier = async <T>(machine: unknown, prove: () => Promise<T>): Promise<T> => {
+    // It must not have answered before the signal gets there.
+    await vmOf(machine).output(['pkill', '-STOP', ...serving]);
+    const proof = prove();
+    proof.catch(() => undefined);
+    for (const signal of ['-SEGV', '-CONT']) await vmOf(machine).output(['pkill', signal, ...serving]);
+    return proof;
+  };
+  machineContract(() => ({ machines: new QemuMachines(config), order, objects, crash, verifier, breakVerifier }));
 });
 
 interface UnpackedKernel {

@@ -13,27 +13,42 @@ export interface VerifierEnd {
 
 /** `output` is the end of what it printed beside its answer. Throws ProveError crash, report, or request. */
 export function parseVerifierAnswer({ code, signal, stdout }: VerifierEnd, output: string): VerifierReport {
-  if (code !== 0 && code !== EXIT_BAD_REQUEST) {
-    throw new ProveError(`the verifier broke down (${signal ?? `exit ${code}`})`, 'crash', output);
-  }
-  return code === 0 ? parseVerdict(stdout, output) : refuseRequest(stdout, output);
+  if (code !== 0 && code !== EXIT_BAD_REQUEST) throw brokeDown({ code, signal }, output);
+  const answer = parseJson(stdout);
+  return code === 0 ? parseVerdict(answer, output) : refuseRequest(answer, output);
 }
 
-function parseVerdict(stdout: Buffer, output: string): VerifierReport {
+/** A line of a verifier that serves. Throws ProveError report, or request. */
+export function parseServedAnswer(line: Buffer, output: string): VerifierReport {
+  const answer = parseJson(line);
+  return badRequestSchema.safeParse(answer).success ? refuseRequest(answer, output) : parseVerdict(answer, output);
+}
+
+/** It ended without an answer. */
+export function brokeDown({ code, signal }: Omit<VerifierEnd, 'stdout'>, output: string): ProveError {
+  return new ProveError(`the verifier broke down (${signal ?? `exit ${code}`})`, 'crash', output);
+}
+
+/** Undefined, which no schema takes, for what is no JSON. */
+function parseJson(bytes: Buffer): unknown {
   try {
-    return verifierReportSchema.parse(JSON.parse(stdout.toString('utf8')));
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function parseVerdict(answer: unknown, output: string): VerifierReport {
+  try {
+    return verifierReportSchema.parse(answer);
   } catch (error) {
     const message = `the verifier's report is not one: ${(error as Error).message.slice(0, 300)}`;
     throw new ProveError(message, 'report', output);
   }
 }
 
-function refuseRequest(stdout: Buffer, output: string): never {
-  let message = 'the verifier refused its request without a reason';
-  try {
-    message = badRequestSchema.parse(JSON.parse(stdout.toString('utf8'))).error.message;
-  } catch {
-    // The exit code alone has said it.
-  }
-  throw new ProveError(message, 'request', output);
+function refuseRequest(answer: unknown, output: string): never {
+  // Without a reason the exit code alone has said it.
+  const { data } = badRequestSchema.safeParse(answer);
+  throw new ProveError(data?.error.message ?? 'the verifier refused its request without a reason', 'request', output);
 }

@@ -2,26 +2,34 @@ import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryDir } from '../../control/testing/bench.js';
-import { FakeMachines } from '../testing/fake-machines.js';
+import { FakeMachines, type FakeAnswer, type FakeMachine } from '../testing/fake-machines.js';
 import { machineContract } from '../testing/machine-contract.js';
-import { MachineError } from './lab-machines.js';
+import { MachineError, type LabMachine } from './lab-machines.js';
 import { machineErrorOf } from './vm-failures.js';
 
 const never = new AbortController().signal;
 
 describe('machines of a test', () => {
   const machines = new FakeMachines();
-  const [good, refused, broken, fatal] = ['good', 'refused', 'broken', 'fatal'].map((name) => Buffer.from(name)) as [
-    Buffer,
-    Buffer,
-    Buffer,
-    Buffer,
-  ];
-  machines.answer(refused, 'refuse');
-  machines.answer(broken, 'object');
-  machines.answer(fatal, 'crash');
+  const object = (name: string, answer: FakeAnswer) => {
+    machines.answer(Buffer.from(name), answer);
+    return Buffer.from(name);
+  };
+  const objects = {
+    good: object('good', 'accept'),
+    refused: object('refused', 'refuse'),
+    broken: object('broken', 'object'),
+    fatal: object('fatal', 'crash'),
+    breaking: object('breaking', 'break'),
+  };
   const order = { target: 'arm64-6.12', own: undefined, kernelArgs: [], jit: null };
-  machineContract(() => ({ machines, order, objects: { good, refused, broken, fatal }, crash: () => undefined }));
+  const verifier = (machine: LabMachine) => Promise.resolve(String((machine as FakeMachine).verifiers));
+  const hooks = {
+    crash: () => undefined,
+    verifier,
+    breakVerifier: <T>(_: LabMachine, prove: () => Promise<T>) => prove(),
+  };
+  machineContract(() => ({ machines, order, objects, ...hooks }));
 });
 
 describe('a failure of a VM', () => {

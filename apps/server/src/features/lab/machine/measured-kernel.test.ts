@@ -10,9 +10,8 @@ function guest(files: Readonly<Record<string, string | Buffer>>): RunningVm {
     stderr: Buffer.alloc(0),
   });
   const vm = {
-    guest: { release: '5.15.7-board', machine: 'aarch64' },
+    guest: { release: '5.15.7-board', machine: 'aarch64', arch: 'arm64' },
     exec: (argv: readonly string[]) => Promise.resolve(ended(files[argv.at(-1) ?? ''])),
-    output: () => Promise.resolve('arm64\n'),
     get: () => Promise.resolve(Buffer.alloc(0)),
   };
   return vm as unknown as RunningVm;

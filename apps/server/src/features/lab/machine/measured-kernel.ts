@@ -23,8 +23,7 @@ export async function measure(vm: RunningVm): Promise<Measured> {
   const enabled = await read('/proc/sys/net/core/bpf_jit_enable');
   const hardened = await read('/proc/sys/net/core/bpf_jit_harden');
   const lsm = (await read('/sys/kernel/security/lsm')).slice(0, TEXT_MAX);
-  const user = (await vm.output(['node', '-p', 'process.arch'])).trim();
-  const userBits = user === 'arm' ? 32 : 64;
+  const userBits = vm.guest.arch === 'arm' ? 32 : 64;
   const kernel: MeasuredKernel = {
     kernelRelease: vm.guest.release.slice(0, TEXT_MAX),
     kernelArch: archOf(vm.guest.machine),

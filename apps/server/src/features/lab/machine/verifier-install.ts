@@ -18,8 +18,15 @@ const PREBUILD: Readonly<Record<32 | 64, { readonly folder: string; readonly arc
 };
 const PREBUILD_TIMEOUT_MS = 900_000;
 
-/** As the guest runs it: one process, one object. On 32 bit Node's io_uring thread would take a CPU for itself. */
-export const VERIFIER_COMMAND = ['env', 'UV_USE_IO_URING=0', 'node', `${HOME}/dist/main.js`];
+/** What a verifier that was killed has left behind is not the next one's. */
+const SERVE_SCRIPT = 'rm -rf "$0" && mkdir -p "$0" && TMPDIR="$0" exec node "$1" --serve';
+
+/** As the guest runs it: it answers line by line. On 32 bit Node's io_uring thread would take a CPU for itself. */
+export const SERVE_COMMAND = [
+  'env',
+  'UV_USE_IO_URING=0',
+  ...['sh', '-c', SERVE_SCRIPT, '/var/tmp/bpfleet-verifier', `${HOME}/dist/main.js`],
+];
 
 /** Puts the built verifier with its packages and the addon for this user land into the guest. */
 export async function installVerifier(vm: RunningVm, verifierMain: string, userBits: 32 | 64): Promise<void> {

@@ -9,7 +9,7 @@ import {
   type ProofOrder,
 } from '../machine/lab-machines.js';
 
-export type FakeAnswer = 'accept' | 'refuse' | 'crash' | 'hang' | 'object' | 'lost';
+export type FakeAnswer = 'accept' | 'refuse' | 'crash' | 'hang' | 'object' | 'lost' | 'break';
 
 export interface FakeProof {
   readonly boot: number;
@@ -72,10 +72,12 @@ export class FakeMachines extends LabMachines {
   }
 }
 
-class FakeMachine implements LabMachine {
+export class FakeMachine implements LabMachine {
   readonly bootMs = 1_234;
   readonly kernel: MeasuredKernel;
   readonly btf: Buffer | undefined;
+  /** How often the process that judges was started. */
+  verifiers = 1;
   private gone = false;
   private down = false;
 
@@ -97,7 +99,8 @@ class FakeMachine implements LabMachine {
     if (signal.aborted) throw new MachineError('stopped', 'it was to stop');
     const answer = this.machines.answerTo(object);
     if (answer === 'accept' || answer === 'refuse') return fakeReport(answer);
-    this.down = answer !== 'object';
+    if (answer === 'break') this.verifiers += 1;
+    this.down = answer !== 'object' && answer !== 'break';
     throw FAILURES[answer](timeoutMs);
   }
 
@@ -114,6 +117,7 @@ const FAILURES: Readonly<Record<Exclude<FakeAnswer, 'accept' | 'refuse'>, (timeo
   hang: (timeoutMs) => new MachineError('timeout', `no verdict in ${timeoutMs} ms`),
   object: () => new MachineError('object', 'the BTF is damaged'),
   lost: () => new MachineError('lost', 'QEMU has ended'),
+  break: () => new MachineError('lost', 'the verifier broke down (SIGSEGV)'),
 };
 
 function fakeReport(answer: 'accept' | 'refuse'): VerifierReport {

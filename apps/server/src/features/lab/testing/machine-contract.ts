@@ -9,9 +9,14 @@ export interface MachineHarness {
     readonly refused: Buffer;
     readonly broken: Buffer;
     readonly fatal: Buffer;
+    readonly breaking: Buffer;
   };
   /** Brings the kernel down while it proves `objects.fatal`. */
   crash(machine: LabMachine): void;
+  /** Tells the process that judges from every other of this machine. */
+  verifier(machine: LabMachine): Promise<string>;
+  /** Carries out `prove`, of `objects.breaking`, and ends the process that judges meanwhile, as a fault of its own would. */
+  breakVerifier<T>(machine: LabMachine, prove: () => Promise<T>): Promise<T>;
 }
 
 const BOOT_MS = 300_000;
@@ -60,6 +65,8 @@ export function machineContract(harness: () => MachineHarness): void {
     PROOF_MS * 3,
   );
 
+  judgesByOneProcess(harness, () => machine as LabMachine, prove);
+
   it(
     'tells of a crash with the console, and proves nothing after it',
     async () => {
@@ -71,5 +78,34 @@ export function machineContract(harness: () => MachineHarness): void {
       await expect(prove(harness().objects.good)).rejects.toMatchObject({ name: 'MachineError' });
     },
     PROOF_MS * 2,
+  );
+}
+
+function judgesByOneProcess(
+  harness: () => MachineHarness,
+  machine: () => LabMachine,
+  prove: (object: Buffer) => ReturnType<LabMachine['prove']>,
+): void {
+  it(
+    'judges by one process, and by a new one once that has broken down over an object, which gets no verdict',
+    async () => {
+      const { good, refused, broken, breaking } = harness().objects;
+      const up = machine();
+      await prove(good);
+      const first = await harness().verifier(up);
+      expect(await prove(refused)).toMatchObject({ verdict: 'refused' });
+      await expect(prove(broken)).rejects.toMatchObject({ failure: 'object' });
+      expect(await prove(good)).toMatchObject({ verdict: 'accepted' });
+      expect(await harness().verifier(up)).toBe(first);
+
+      const lost = harness().breakVerifier(up, () => prove(breaking));
+      await expect(lost).rejects.toMatchObject({
+        failure: 'lost',
+        message: expect.stringMatching(/broke down \(SIGSEGV\)/),
+      });
+      expect(await prove(good)).toMatchObject({ verdict: 'accepted' });
+      expect(await harness().verifier(up)).not.toBe(first);
+    },
+    PROOF_MS * 3,
   );
 }
