@@ -41,6 +41,7 @@ describeWithKernel('bpfleet-agent doctor', ['root', 'bpf', 'bpffs', 'tracefs', '
       'raw_tp',
       'perf_event',
       'xdp',
+      'tcx',
       'sk_lookup',
       'map',
       'ring_buffer',

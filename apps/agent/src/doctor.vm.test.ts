@@ -29,18 +29,20 @@ interface Seen {
 const PARANOID = ['CAP_SYS_ADMIN', 'or kernel.perf_event_paranoid ≤ 2 (it is 3) and CAP_PERFMON'];
 const LOCKED_MEMORY = ['CAP_SYS_RESOURCE', 'or LimitMEMLOCK=infinity (this kernel counts maps as locked memory)'];
 const NO_TRAMPOLINES: Missing = { fentry: ['kernel 6.4'], lsm: ['kernel 6.4'] };
+const NO_TCX: Missing = { tcx: ['kernel 6.6'] };
 const NONE_ON_ARM = ['a kernel that has it on armv7l: none has'];
 
 const SEEN: Partial<Record<VmTarget, Seen>> = {
   'arm64-5.10': {
-    root: NO_TRAMPOLINES,
+    root: { ...NO_TRAMPOLINES, ...NO_TCX },
     memory: { ring_buffer: LOCKED_MEMORY, large_map: LOCKED_MEMORY },
     uprobesWithPerfmon: true,
   },
-  'arm64-6.1': { root: NO_TRAMPOLINES },
+  'arm64-6.1': { root: { ...NO_TRAMPOLINES, ...NO_TCX } },
   'arm64-6.12': { root: {} },
   'armv7-6.1': {
     root: {
+      ...NO_TCX,
       ...{ tp_btf: ['CONFIG_DEBUG_INFO_BTF'], iter: ['CONFIG_DEBUG_INFO_BTF'], fentry: NONE_ON_ARM, lsm: NONE_ON_ARM },
       kernel_btf: ['a kernel with CONFIG_DEBUG_INFO_BTF, or a tailored BTF per release'],
       jit: ['net.core.bpf_jit_enable = 1'],

@@ -1,12 +1,22 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { listPrograms, openObject } from '@bpfleet/node-libbpf';
-import { describeWithKernel } from '@bpfleet/testkit';
+import { listLinks, listPrograms, openObject } from '@bpfleet/node-libbpf';
+import { describeWithKernel, hasCapability } from '@bpfleet/testkit';
 import { encodeLeaseSheet } from './core/lease-sheet.js';
+import { attachProgram, type NamedLink } from './kernel/attach.js';
 import { BootClock } from './kernel/boot-clock.js';
 import { compileBpf } from './testing/compile.js';
 import { prioritySource } from './testing/priority-probe.js';
@@ -50,6 +60,26 @@ describeWithKernel('bpfleet-reap', ['root', 'bpf', 'bpffs', 'tracefs', 'clang'],
     return id;
   }
 
+  /** A tc program on a cable of its own, held by nothing but its pins. */
+  function pinTcRun(device: string, run: string, name: string): number {
+    for (const kind of ['programs', 'links']) mkdirSync(join(PINS, device, run, kind), { recursive: true });
+    const source = `#include <linux/bpf.h>
+      #include <bpf/bpf_helpers.h>
+      SEC("tc") int reaped_tc(struct __sk_buff *skb) { return -1; }
+      char LICENSE[] SEC("license") = "GPL";`;
+    const loaded = openObject(compileBpf(source), { name: 'reaped_tc' }).load();
+    const program = loaded.program('reaped_tc');
+    program.pin(join(PINS, device, run, 'programs', program.name));
+    const ifindex = Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+    const [{ link }] = attachProgram(program, { interface: name, direction: 'egress' }) as [NamedLink];
+    expect(link.info()).toMatchObject({ type: 'tcx', ifindex, attachType: 'tcx_egress' });
+    link.pin(join(PINS, device, run, 'links', program.name));
+    const { id } = program;
+    link.close();
+    loaded.close();
+    return id;
+  }
+
   const isLoaded = (program: number): boolean => listPrograms().some(({ id }) => id === program);
 
   /** The kernel frees what lost its last pin in a worker of its own and tells nobody: jest's time limit ends the wait. */
@@ -77,6 +107,26 @@ describeWithKernel('bpfleet-reap', ['root', 'bpf', 'bpffs', 'tracefs', 'clang'],
     await gone(lapsed);
     expect([stays, starting].map(isLoaded)).toEqual([true, true]);
     expect(reap()).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  const onCable = hasCapability('netns') ? it : it.skip;
+  onCable.each([
+    ['whose lease has lapsed', { runs: { r1: -2 } }, 'its lease has lapsed'],
+    ['of a dead agent', { ago: 301, runs: { r1: 600 } }, 'its agent is dead'],
+  ])('detaches a tc program %s from its interface [needs netns]', async (_, sheet, why) => {
+    const name = `bprp${process.pid % 100_000}`;
+    execFileSync('ip', ['link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}p`]);
+    try {
+      const program = pinTcRun('dev1', 'r1', name);
+      const attached = (): boolean => listLinks().some(({ programId }) => programId === program);
+      expect(attached()).toBe(true);
+      writeSheet('dev1', sheet);
+      expect(reap()).toMatchObject({ status: 0, stdout: `reaping dev1 r1: ${why}\n` });
+      await gone(program);
+      expect(attached()).toBe(false);
+    } finally {
+      execFileSync('ip', ['link', 'del', name]);
+    }
   });
 
   it.each([

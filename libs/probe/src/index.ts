@@ -40,6 +40,7 @@ export { mapMemoryBytes } from './plan/memory.js';
 export type { Machine, MapMemory } from './plan/memory.js';
 export { pageBytesOf } from './plan/page-bytes.js';
 export type { AuxiliaryVectorOf } from './plan/page-bytes.js';
+export { isTcSection, tcDirection } from './plan/tc.js';
 export { telemetryPlan } from './plan/telemetry.js';
 export { addressText } from './names/address.js';
 export { ERRNO_NAMES } from './names/errno.js';
@@ -57,5 +58,6 @@ export type {
   ReaderContext,
   ScalarPoint,
   SeriesPoint,
+  TcDirection,
   TelemetryPlan,
 } from './types.js';

@@ -5,10 +5,14 @@ export type { PgType };
 
 export type ParamValue = number | boolean | string;
 
+/** Of a network interface: what arrives, or what leaves. */
+export type TcDirection = 'ingress' | 'egress';
+
 /** What `SEC()` cannot say about one program's attachment; empty when the manifest adds nothing. */
 export interface AttachOptions {
   readonly interface?: string;
   readonly mode?: 'native' | 'generic';
+  readonly direction?: TcDirection;
   readonly frequencyHz?: number;
 }
 

@@ -42,10 +42,13 @@ describeWithKernel('programs that policy allows, by no more than their section',
     expect(links).toHaveLength(1);
   });
 
-  // Pre-flight refuses these before they are sent.
-  it('but tc, of which the section does not say where', () => {
-    expect(() => attachProgram(object.program('shaped'), {})).toThrow(
-      expect.objectContaining({ code: 'ATTACH_FAILED', message: expect.stringContaining('EOPNOTSUPP') }),
+  // A manifest that lacks it is not published.
+  it.each([
+    ['network interface', {}],
+    ['direction', { interface: 'lo' }],
+  ])('but tc, where the manifest names no %s', (lacks, options) => {
+    expect(() => attachProgram(object.program('shaped'), options)).toThrow(
+      expect.objectContaining({ code: 'ATTACH_FAILED', message: expect.stringContaining(`names no ${lacks}`) }),
     );
   });
 });

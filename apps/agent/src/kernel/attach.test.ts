@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { LibbpfError, type LibbpfErrorCode, type Program } from '@bpfleet/node-libbpf';
-import { attachFailure, attachProgram, parseCpuList } from './attach.js';
+import { assertTcx, attachFailure, attachProgram, parseCpuList } from './attach.js';
 
 describe('attachFailure', () => {
   const busy = { message: 'attach: EBUSY', errnoName: 'EBUSY' };
@@ -26,6 +26,20 @@ describe('attachProgram', () => {
     expect(() => attachProgram({ name: 'p', type: 'kprobe', attach } as unknown as Program, {})).toThrow(
       expect.objectContaining({ code: agentCode, message: expect.stringContaining('is Thumb code') }),
     );
+  });
+});
+
+describe('assertTcx', () => {
+  it('says why a tc program is not attached to a kernel without tcx links', () => {
+    expect(() => assertTcx('p', '6.1.0-50-arm64')).toThrow(
+      expect.objectContaining({
+        code: 'FEATURE_MISSING',
+        message: expect.stringMatching(
+          /tcx link: kernels have those from 6\.6 on, and this one is 6\.1\.0-50-arm64; .* outlive/,
+        ),
+      }),
+    );
+    for (const release of ['6.6.0', '7.2.1-arm64', 'custom']) expect(() => assertTcx('p', release)).not.toThrow();
   });
 });
 

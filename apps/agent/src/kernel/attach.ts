@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { LibbpfError, type Link, type Program } from '@bpfleet/node-libbpf';
-import type { AttachOptions } from '@bpfleet/probe';
+import { compareSeries, kernelSeries, tcDirection, type AttachOptions, type TcDirection } from '@bpfleet/probe';
 import { AgentError } from '../agent-error.js';
 
 // PERF_COUNT_SW_CPU_CLOCK (linux/perf_event.h): a timer on each CPU, which every machine has.
@@ -22,6 +23,7 @@ export function attachProgram(program: Program, options: AttachOptions): NamedLi
     return linksOf(program, options);
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
+    if (program.type === 'sched_cls' && error.errnoName === 'EINVAL') assertTcx(program.name, release());
     // Refused by the library, which looked at the file: trying again changes nothing.
     const code = error.code === 'BPF_UNSUPPORTED' ? 'TARGET_UNTRACEABLE' : 'ATTACH_FAILED';
     throw new AgentError(code, attachFailure(program.type, options, error), {
@@ -56,6 +58,11 @@ function attachOne(program: Program, options: AttachOptions): Link {
         interfaceIndex(program.name, options.interface),
         options.mode ? { mode: options.mode } : {},
       );
+    case 'sched_cls':
+      return program.attachTcx(
+        interfaceIndex(program.name, options.interface),
+        directionOf(program.name, program.section, options),
+      );
     case 'cgroup_skb':
     case 'cgroup_sock':
     case 'cgroup_sock_addr':
@@ -69,6 +76,30 @@ function attachOne(program: Program, options: AttachOptions): Link {
     default:
       return program.attach();
   }
+}
+
+function directionOf(program: string, section: string, options: AttachOptions): TcDirection {
+  const direction = tcDirection(section, options);
+  if (direction) return direction;
+  throw new AgentError('ATTACH_FAILED', `${program} names no direction: ingress or egress`, { program });
+}
+
+/** The first with links for tc programs (e420bed02507), and what older ones say to those is EINVAL. */
+const TCX_SINCE = { major: 6, minor: 6 };
+
+/**
+ * A classic filter on a clsact qdisc is no link: it has no pin, so that neither a dead agent nor the reaper would end it with its
+ * lease. Agents set none.
+ * @throws AgentError FEATURE_MISSING
+ */
+export function assertTcx(program: string, kernelRelease: string): void {
+  const series = kernelSeries(kernelRelease);
+  if (series === undefined || compareSeries(series, TCX_SINCE) >= 0) return;
+  throw new AgentError(
+    'FEATURE_MISSING',
+    `${program} is a tc program, which needs a tcx link: kernels have those from 6.6 on, and this one is ${kernelRelease}; an older kernel's filter would outlive the agent and its lease, so none is set`,
+    { program, feature: 'tcx' },
+  );
 }
 
 function attachPerCpu(program: Program, frequencyHz: number): NamedLink[] {

@@ -4,6 +4,7 @@ import { bindMetric } from '../metrics/metric.js';
 import { writeGlobal } from '../params/images.js';
 import { referencesOf } from '../params/references.js';
 import { checkedValue } from '../params/params.js';
+import { isTcSection, tcDirection } from '../plan/tc.js';
 import { bindProfile } from '../profiles/profile.js';
 import type { ManifestIssue } from './error.js';
 import { ParamError } from './error.js';
@@ -66,6 +67,7 @@ function checkAttach(manifest: ProbeManifest, object: BpfObjectFile, issues: Man
     const message = `The object has no program \`${name}\`; it has ${listing(programs)}.`;
     issues.push({ path: `attach.${name}`, message });
   }
+  for (const program of object.programs) checkTc(program, manifest.attach, issues);
   const params = Object.keys(manifest.params);
   for (const { path, param, type } of referencesOf(manifest)) {
     const found = Object.hasOwn(manifest.params, param) ? manifest.params[param] : undefined;
@@ -74,6 +76,33 @@ function checkAttach(manifest: ProbeManifest, object: BpfObjectFile, issues: Man
     } else if (typeof found.default !== type) {
       issues.push({ path, message: `Parameter \`${param}\` is a ${typeof found.default}; a ${type} is needed here.` });
     }
+  }
+}
+
+/** A tc program is on one direction of one interface, and nothing but this says on which. */
+function checkTc(
+  { name, section }: BpfObjectFile['programs'][number],
+  attach: ProbeManifest['attach'],
+  issues: ManifestIssue[],
+): void {
+  const { interface: device, direction } = (Object.hasOwn(attach, name) ? attach[name] : undefined) ?? {};
+  const add = (member: string, message: string): void =>
+    void issues.push({ path: `attach.${name}.${member}`, message });
+  if (!isTcSection(section)) {
+    if (direction !== undefined)
+      add('direction', `It is for tc programs, and \`${name}\` is in section \`${section}\`.`);
+    return;
+  }
+  const told = tcDirection(section, {});
+  if (device === undefined) add('interface', `Program \`${name}\` (\`${section}\`) needs the name of an interface.`);
+  if (told === undefined && direction === undefined) {
+    add(
+      'direction',
+      `Program \`${name}\` (\`${section}\`) needs \`ingress\` or \`egress\`, here or as \`SEC("tcx/ingress")\`.`,
+    );
+  }
+  if (told !== undefined && direction !== undefined && told !== direction) {
+    add('direction', `Program \`${name}\` is in section \`${section}\`, which says \`${told}\`.`);
   }
 }
 

@@ -4,6 +4,7 @@ import { SAMPLE_MANIFEST, sampleObject } from '../../test/sample-probe.js';
 import { parseBytes } from './bytes.js';
 import { checkManifest } from './check.js';
 import { ManifestError } from './error.js';
+import type { ProbeManifest } from './schema.js';
 import { parseManifest } from './parse.js';
 
 function issuesOf(text: string): string[] {
@@ -237,5 +238,30 @@ describe('checkManifest', () => {
     expect(SAMPLE_MANIFEST).toContain(from);
     const issues = checkManifest(parseManifest(SAMPLE_MANIFEST.replace(from, to)), object);
     expect(issues).toContainEqual({ path, message: expect.stringContaining(message) });
+  });
+
+  const onTc = { interface: 'eth0' };
+  it.each([
+    ['tc', undefined, ['interface', 'direction']],
+    ['tc', onTc, ['direction']],
+    ['classifier', onTc, ['direction']],
+    ['tc', { ...onTc, direction: 'egress' }, []],
+    ['tcx/ingress', onTc, []],
+    ['tcx/ingress', { direction: 'ingress' }, ['interface']],
+    ['tc/egress', { ...onTc, direction: 'ingress' }, ['direction']],
+    ['xdp', { ...onTc, direction: 'ingress' }, ['direction']],
+    ['xdp', onTc, []],
+  ] as const)('of a program in %s with %j it wants %j', (section, options, wanted) => {
+    const [program] = object.programs;
+    if (!program) throw new Error('the sample has programs');
+    const manifest = parseManifest(SAMPLE_MANIFEST);
+    const attach: ProbeManifest['attach'] = options === undefined ? {} : { p: options };
+    const issues = checkManifest(
+      { ...manifest, attach },
+      { ...object, programs: [{ ...program, name: 'p', section }] },
+    );
+    expect(issues.map(({ path }) => path).filter((path) => path.startsWith('attach.'))).toEqual(
+      wanted.map((member) => `attach.p.${member}`),
+    );
   });
 });

@@ -85,7 +85,10 @@ const paramSchema = z
 
 const attachSchema = z.strictObject({
   interface: z.string().min(1).max(64).optional(),
+  /** Of XDP; without it the driver's own where it has one. */
   mode: z.enum(['native', 'generic']).optional(),
+  /** Of a tc program whose section does not say it. */
+  direction: z.enum(['ingress', 'egress']).optional(),
   frequency_hz: z.union([z.number().int().min(1).max(10_000), parameterReference]).optional(),
 });
 

@@ -36,6 +36,8 @@ describe('attachOptions', () => {
     const params = resolveParams(manifest, { interface: 'eth0.100', frequency_hz: 99 });
     expect(attachOptions(manifest, 'count_packets', params)).toEqual({ interface: 'eth0.100', mode: 'generic' });
     expect(attachOptions(manifest, 'on_sample', params)).toEqual({ frequencyHz: 99 });
+    const egress = { ...manifest, attach: { shaped: { interface: 'eth1', direction: 'egress' as const } } };
+    expect(attachOptions(egress, 'shaped', params)).toEqual({ interface: 'eth1', direction: 'egress' });
     expect(attachOptions(manifest, 'other', params)).toEqual({});
     expect(attachOptions(manifest, 'constructor', params)).toEqual({});
   });

@@ -67,6 +67,7 @@ export function attachOptions(
   return {
     ...(name === undefined ? {} : { interface: interfaceName(name, options.interface) }),
     ...(options.mode === undefined ? {} : { mode: options.mode }),
+    ...(options.direction === undefined ? {} : { direction: options.direction }),
     ...(frequencyHz === undefined ? {} : { frequencyHz: frequency(frequencyHz, options.frequency_hz) }),
   };
 }

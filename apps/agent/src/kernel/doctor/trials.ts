@@ -32,6 +32,8 @@ interface AttachTrial {
 
 const bySection = (program: Program): Link => program.attach();
 const XDP_PASS = 2;
+/** On to whoever is next. */
+const TCX_NEXT = -1;
 
 /** Each on something that is rare, or that the program lets pass. */
 const ATTACH_TRIALS: readonly AttachTrial[] = [
@@ -51,6 +53,10 @@ const ATTACH_TRIALS: readonly AttachTrial[] = [
   {
     ...{ name: 'xdp', section: 'xdp', returns: XDP_PASS },
     attach: (program) => program.attachXdp(LOOPBACK, { mode: 'generic' }),
+  },
+  {
+    ...{ name: 'tcx', section: 'tcx/ingress', returns: TCX_NEXT },
+    attach: (program) => program.attachTcx(LOOPBACK, 'ingress'),
   },
   {
     ...{ name: 'cgroup_skb', section: 'cgroup_skb/egress', returns: 1 },

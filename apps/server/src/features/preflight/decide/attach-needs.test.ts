@@ -3,7 +3,7 @@ import { attachTypes, type AttachTypeFacts } from '@bpfleet/node-libbpf';
 import { attachNeeds, mayLackTrampolines } from './attach-needs.js';
 
 /** What decides these is asked in another way: whether the kernel shows BTF, or which of two ways a program is attached. */
-const ELSEWHERE = ['tp_btf', 'tcx', 'struct_ops_link'];
+const ELSEWHERE = ['tp_btf', 'struct_ops_link'];
 
 describe('attachNeeds', () => {
   const types: readonly AttachTypeFacts[] = attachTypes;

@@ -28,7 +28,7 @@ const BY_TYPE: Readonly<Record<string, AttachNeeds>> = {
   iter: needs('iterators'),
   perf_event: needs('perf_event'),
   xdp: needs('xdp', 'xdp_links'),
-  tc: needs('sched_cls'),
+  tc: needs('sched_cls', 'tcx'),
   cgroup_skb: needs('cgroup_skb', 'cgroup_links'),
   cgroup: needs('cgroup_links'),
   sock_ops: needs('sock_ops', 'cgroup_links'),
@@ -53,14 +53,14 @@ const BY_HEAD: Readonly<Record<string, AttachNeeds>> = {
  * EOPNOTSUPP by libbpf when it attaches, and tries for ever.
  */
 const NOT_ATTACHED: ReadonlySet<string> = new Set([
-  ...['tc', 'socket_filter', 'freplace', 'sk_skb', 'sk_msg', 'sk_reuseport', 'lwt', 'lirc_mode2'],
+  ...['socket_filter', 'freplace', 'sk_skb', 'sk_msg', 'sk_reuseport', 'lwt', 'lirc_mode2'],
   ...['flow_dissector', 'netfilter', 'struct_ops', 'syscall'],
 ]);
 
 /** Whether agents attach programs of that section at all. */
 export function isAttachedByAgents(section: string): boolean {
   const type = programTypeOf(section);
-  return type === undefined || !(NOT_ATTACHED.has(type) || /^lsm_cgroup(\/|$)/.test(section));
+  return type === undefined || !(NOT_ATTACHED.has(type) || /^(lsm_cgroup|action)(\/|$)/.test(section));
 }
 
 export function attachNeeds(section: string): AttachNeeds {
@@ -68,6 +68,17 @@ export function attachNeeds(section: string): AttachNeeds {
   if (Object.hasOwn(BY_HEAD, head)) return BY_HEAD[head] as AttachNeeds;
   const type = programTypeOf(section);
   return (type !== undefined && Object.hasOwn(BY_TYPE, type) && BY_TYPE[type]) || NOTHING;
+}
+
+/** A sentence's end for what lacks a feature of which that is not the whole story. */
+export const WHY_NEEDED: Readonly<Record<string, string>> = {
+  tcx: ': it came with Linux 6.6, and agents set no classic filter, which would outlive them and their leases',
+};
+
+/** Where no agent has said. */
+export function mayLackTcx(kernelRelease: string): boolean {
+  const series = kernelSeries(kernelRelease);
+  return series === undefined || compareSeries(series, { major: 6, minor: 6 }) < 0;
 }
 
 /**

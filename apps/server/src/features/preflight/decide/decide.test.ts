@@ -14,7 +14,6 @@ const noBtf = { showsBtf: false };
 const added = { btf: { state: 'added' as const, reason: null } };
 const mapOf = (typeName: string) => ({ maps: [{ name: 'm', typeName }] });
 const program = (section: string) => ({ programs: [{ name: 'p', section }] });
-const board = { kernelArch: 'arm' as const, userBits: 32 as const };
 const newer = new Date('2026-03-02T12:00:00Z');
 
 describe('what a kernel is said to do with a release', () => {
@@ -52,7 +51,6 @@ describe('what a kernel is said to do with a release', () => {
     ],
     ['a feature is used and was tried', { features: 'nobody', object: mapOf('ringbuf') }, /loaded it/],
     ['a uprobe, where programs have 64 bits', { object: program('uprobe/libc.so.6:malloc') }, /loaded it/],
-    ['a kprobe on 32-bit ARM', { kernel: board, proof: board, object: program('kprobe/x') }, /loaded it/],
     ['an array of maps, where the kernel has 64 bits', { object: mapOf('array_of_maps') }, /loaded it/],
     [
       'it fits beside the others exactly',
@@ -127,11 +125,6 @@ describe('what a kernel is said to do with a release', () => {
       'a hook that is missing',
       { object: program('kprobe/x'), features: { lacks: ['kprobes'] } },
       /kprobe\/x\) needs kprobes/,
-    ],
-    [
-      'a hook that agents do not attach',
-      { object: program('tc') },
-      /^Program p \(tc\) is of a type that agents do not/,
     ],
     ['fentry that cannot attach', { object: program('fentry/x'), features: { lacks: ['fentry'] } }, /needs fentry/],
     [
@@ -276,16 +269,6 @@ describe('what a kernel is said to do with a release', () => {
       'its types cannot be taken',
       { known: { resolution: undefined, btf: { state: 'refused', reason: 'damaged' } } },
       /could not take .*\(damaged\)/,
-    ],
-    [
-      'the function may be Thumb code, whatever a kernel has loaded',
-      { kernel: board, proof: board, object: program('uretprobe/libc.so.6:malloc') },
-      /^Program p \(uretprobe\/libc\.so\.6:malloc\) attaches only where that is ARM code on the device.* has loaded it/,
-    ],
-    [
-      'so may a USDT',
-      { kernel: board, proof: board, object: program('usdt/a:b:c') },
-      /attaches only where that is ARM/,
     ],
     ['nobody has looked yet', { known: { resolution: { word: 'pending' } } }, /being looked at/],
     [

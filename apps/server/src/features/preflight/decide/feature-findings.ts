@@ -1,6 +1,6 @@
 import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
 import { programTypeOf } from '../../../verify/index.js';
-import { attachNeeds, isAttachedByAgents, mayLackTrampolines } from './attach-needs.js';
+import { attachNeeds, isAttachedByAgents, mayLackTcx, mayLackTrampolines, WHY_NEEDED } from './attach-needs.js';
 import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
 
@@ -73,7 +73,12 @@ function programFindings(
   const { features, trampoline } = attachNeeds(section);
   const missing = features.find((feature) => presence(feature, found) === 'no');
   if (missing !== undefined) {
-    return refusal('attach_type', `Program ${name} (${section}) needs ${missing}, which this kernel does not have.`);
+    const why = Object.hasOwn(WHY_NEEDED, missing) ? WHY_NEEDED[missing] : '';
+    const lack = `needs ${missing}, which this kernel does not have`;
+    return refusal('attach_type', `Program ${name} (${section}) ${lack}${why}.`);
+  }
+  if (features.includes('tcx') && presence('tcx', found) === 'unknown' && mayLackTcx(kernel.kernelRelease)) {
+    return doubt('attach_type', `Program ${name} (${section}) needs tcx${WHY_NEEDED['tcx']}; nobody has told.`);
   }
   // LSM programs are attached in the same way, whose own feature does not say whether it works.
   const works = presence('fentry', found);
