@@ -106,6 +106,7 @@ describeWithKernel('kernel symbols', ['root'], () => {
       );
     }
     expect(symbols.needs).toEqual([]);
+    expect(symbols.bytes / symbols.count).toBeLessThan(18);
     const [schedule] = symbols.find('schedule');
     expect(symbols.resolve((schedule?.address ?? 0n) + 3n)).toMatchObject({ name: 'schedule', offset: 3 });
   });

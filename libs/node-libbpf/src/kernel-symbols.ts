@@ -1,10 +1,12 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { requireInteger, requireText } from './arguments.js';
 import { LibbpfError } from './errors.js';
 import type { CapabilityName } from './capabilities.js';
 import { missingCapabilities } from './capabilities.js';
+import type { ParsedLine } from './kallsyms-lines.js';
+import { linesInChunks, parseLine } from './kallsyms-lines.js';
+import { PackedNames } from './packed-names.js';
+import { SymbolAddresses } from './symbol-addresses.js';
 
-const chunkBytes = 256 << 10;
 /** How long `readInSteps` keeps the event loop at a time. */
 const stepMs = 5;
 const symbolsMaxDefault = 1 << 20;
@@ -16,7 +18,7 @@ const reachBytes = 1n << 20n;
 export interface KernelSymbolOptions {
   /** 1,048,576 unless told; a kernel has 100,000 to 300,000. What is beyond is counted in `left`. */
   symbolsMax?: number;
-  /** Bytes of names; 64 MiB unless told. */
+  /** Bytes of names, before they are deflated; 64 MiB unless told. */
   nameBytesMax?: number;
   /** Code only (types t, T, w, W), as stacks need, or variables too; `code` unless told. */
   kinds?: 'code' | 'all';
@@ -37,145 +39,38 @@ export interface ResolvedAddress {
   module: string | undefined;
 }
 
-/** Tables that double when they are full, so that nothing is allocated for a symbol. */
-class Columns {
-  // Two halves, because a BigInt is an allocation and a file has 200,000 addresses.
-  highs = new Uint32Array(1 << 16);
-  lows = new Uint32Array(1 << 16);
-  nameEnds = new Uint32Array(1 << 16);
-  types = new Uint8Array(1 << 16);
-  modules = new Uint16Array(1 << 16);
-  names = Buffer.allocUnsafe(1 << 20);
-  count = 0;
-  nameBytes = 0;
-
-  add(bytes: Buffer, symbol: ParsedLine, module: number): void {
-    const nameBytes = symbol.nameEnd - symbol.nameBegin;
-    if (this.count === this.types.length) {
-      this.highs = grown(this.highs);
-      this.lows = grown(this.lows);
-      this.nameEnds = grown(this.nameEnds);
-      this.types = grown(this.types);
-      this.modules = grown(this.modules);
-    }
-    while (this.nameBytes + nameBytes > this.names.length) {
-      const larger = Buffer.allocUnsafe(this.names.length * 2);
-      this.names.copy(larger, 0, 0, this.nameBytes);
-      this.names = larger;
-    }
-    bytes.copy(this.names, this.nameBytes, symbol.nameBegin, symbol.nameEnd);
-    this.nameBytes += nameBytes;
-    this.highs[this.count] = symbol.high;
-    this.lows[this.count] = symbol.low;
-    this.types[this.count] = symbol.type;
-    this.modules[this.count] = module;
-    this.nameEnds[this.count] = this.nameBytes;
-    this.count++;
-  }
-
-  /** Gives back what doubling took too much. */
-  trim(): void {
-    this.highs = this.highs.slice(0, this.count);
-    this.lows = this.lows.slice(0, this.count);
-    this.nameEnds = this.nameEnds.slice(0, this.count);
-    this.types = this.types.slice(0, this.count);
-    this.modules = this.modules.slice(0, this.count);
-    this.names = Buffer.from(this.names.subarray(0, this.nameBytes));
-  }
-
-  address(index: number): bigint {
-    return (BigInt(this.highs[index] ?? 0) << 32n) | BigInt(this.lows[index] ?? 0);
-  }
-}
-
-function grown<Column extends Uint32Array | Uint16Array | Uint8Array>(column: Column): Column {
-  const larger = new (column.constructor as new (length: number) => Column)(column.length * 2);
-  (larger as Uint8Array).set(column as Uint8Array);
-  return larger;
-}
-
 const codeTypes = new Set([...'tTwW'].map((letter) => letter.charCodeAt(0)));
-const newline = 10;
-
-/** A line taken apart in place: offsets into the bytes that were parsed. One object is used for all lines of a file. */
-interface ParsedLine {
-  high: number;
-  low: number;
-  type: number;
-  nameBegin: number;
-  nameEnd: number;
-  /** Empty for the kernel itself. */
-  moduleBegin: number;
-  moduleEnd: number;
-}
-
-function hexDigit(byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
-  return byte >= 0x61 && byte <= 0x66 ? byte - 0x57 : -1;
-}
-
-/** `ffffffff81000000 T _stext` or `ffffffffc0000000 t name\t[module]`; false for any other line. */
-function parseLine(bytes: Buffer, begin: number, end: number, into: ParsedLine): boolean {
-  let [at, high, low] = [begin, 0, 0];
-  for (let digit = 0; at < end && (digit = hexDigit(bytes[at] ?? 0)) >= 0; at++) {
-    high = ((high << 4) | (low >>> 28)) >>> 0;
-    low = ((low << 4) | digit) >>> 0;
-  }
-  if (at === begin || at - begin > 16 || at + 3 >= end || bytes[at] !== 0x20 || bytes[at + 2] !== 0x20) return false;
-  into.high = high;
-  into.low = low;
-  into.type = bytes[at + 1] ?? 0;
-  into.nameBegin = at + 3;
-  into.nameEnd = end;
-  into.moduleBegin = end;
-  into.moduleEnd = end;
-  for (let tab = into.nameBegin; tab < end; tab++) {
-    if (bytes[tab] !== 0x09) continue;
-    into.nameEnd = tab;
-    if (bytes[tab + 1] === 0x5b && bytes[end - 1] === 0x5d) [into.moduleBegin, into.moduleEnd] = [tab + 2, end - 1];
-    break;
-  }
-  return into.nameEnd > into.nameBegin;
-}
-
-/**
- * Calls with the place of each line of a file, without its newline, in a Buffer that is good until the next. A line without
- * end is cut. Yields after each chunk, so that a caller can do other things in between; closes the file however it is left.
- */
-function* linesInChunks(path: string, use: (bytes: Buffer, begin: number, end: number) => void): Generator<void> {
-  const chunk = Buffer.allocUnsafe(chunkBytes);
-  const file = openSync(path, 'r');
-  try {
-    for (let kept = 0; ;) {
-      const got = readSync(file, chunk, kept, chunk.length - kept, null);
-      const end = kept + got;
-      let begin = 0;
-      for (let at = chunk.indexOf(newline, begin); at >= 0 && at < end; at = chunk.indexOf(newline, begin)) {
-        use(chunk, begin, at);
-        begin = at + 1;
-      }
-      if (got === 0) {
-        if (begin < end) use(chunk, begin, end);
-        return;
-      }
-      kept = begin === 0 && end === chunk.length ? 0 : end - begin;
-      chunk.copyWithin(0, begin, end);
-      yield;
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-function fnv1a(bytes: Buffer, begin: number, end: number): number {
+function fnv1a(bytes: Buffer): number {
   let hash = 0x811c9dc5;
-  for (let at = begin; at < end; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x0100_0193);
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x0100_0193);
   return hash >>> 0;
 }
 
+/** What is kept of symbols, in the order of the file. Nothing is allocated for one. */
+class Table {
+  readonly addresses = new SymbolAddresses();
+  readonly names = new PackedNames();
+  types = Buffer.allocUnsafe(1 << 16);
+
+  add(bytes: Buffer, { high, low, type, nameBegin, nameEnd }: ParsedLine, module: number): void {
+    const { length } = this.addresses;
+    if (length === this.types.length) this.types = Buffer.concat([this.types, Buffer.allocUnsafe(length)]);
+    this.types[length] = type;
+    this.addresses.add(high, low, module);
+    this.names.add(bytes, nameBegin, nameEnd);
+  }
+
+  finish(): this {
+    this.types = Buffer.from(this.types.subarray(0, this.addresses.length));
+    this.addresses.finish();
+    this.names.finish();
+    return this;
+  }
+}
+
 /**
- * /proc/kallsyms as it was when it was read: the kernel, its modules, and JITed BPF programs. In tables of numbers and one
- * Buffer of names, about 40 bytes a symbol, because a kernel has 200,000 of them.
+ * /proc/kallsyms as it was when it was read: the kernel, its modules, and JITed BPF programs. In tables of numbers and blocks of
+ * deflated names, some 11 bytes a symbol (15 for one of a module), because a kernel has 200,000 of them.
  */
 export class KernelSymbols {
   readonly count: number;
@@ -187,21 +82,18 @@ export class KernelSymbols {
    */
   readonly addressesShown: boolean;
   readonly needs: readonly CapabilityName[];
-  readonly #columns: Columns;
+  readonly #table: Table;
   readonly #moduleNames: readonly string[];
-  /** Symbols by address. */
-  readonly #order: Uint32Array;
   /** Open addressing by name: index + 1, 0 for empty. Made when first asked. */
   #byName: Uint32Array | undefined;
 
-  private constructor(columns: Columns, moduleNames: readonly string[], left: number, addressesShown: boolean) {
-    this.#columns = columns;
+  private constructor(table: Table, moduleNames: readonly string[], left: number, addressesShown: boolean) {
+    this.#table = table;
     this.#moduleNames = moduleNames;
-    this.count = columns.count;
+    this.count = table.types.length;
     this.left = left;
     this.addressesShown = addressesShown;
     this.needs = addressesShown ? [] : missingCapabilities({ does: 'read_kernel_symbols' });
-    this.#order = orderByAddress(columns);
   }
 
   /** Reads and indexes; some 100 ms. Throws BPF_ENUMERATE where the file cannot be read. */
@@ -239,19 +131,20 @@ export class KernelSymbols {
       0x7fff_ffff,
     );
     const codeOnly = (options.kinds ?? 'code') === 'code';
-    const columns = new Columns();
+    const table = new Table();
     const modules = new ModuleNumbers();
     const symbol = { high: 0, low: 0, type: 0, nameBegin: 0, nameEnd: 0, moduleBegin: 0, moduleEnd: 0 };
-    let [left, shown] = [0, false];
+    let [left, shown, allNameBytes] = [0, false, 0];
     const take = (bytes: Buffer, begin: number, end: number) => {
       if (!parseLine(bytes, begin, end, symbol) || (codeOnly && !codeTypes.has(symbol.type))) return;
       const nameBytes = symbol.nameEnd - symbol.nameBegin;
-      if (columns.count === symbolsMax || columns.nameBytes + nameBytes > nameBytesMax) {
+      if (table.addresses.length === symbolsMax || allNameBytes + nameBytes > nameBytesMax) {
         left++;
         return;
       }
       if (symbol.high !== 0 || symbol.low !== 0) shown = true;
-      columns.add(bytes, symbol, modules.of(bytes, symbol.moduleBegin, symbol.moduleEnd));
+      allNameBytes += nameBytes;
+      table.add(bytes, symbol, modules.of(bytes, symbol.moduleBegin, symbol.moduleEnd));
     };
     try {
       yield* linesInChunks(path, take);
@@ -259,8 +152,13 @@ export class KernelSymbols {
       const cause = error as NodeJS.ErrnoException;
       throw new LibbpfError('BPF_ENUMERATE', operation, Math.abs(cause.errno ?? 0), path);
     }
-    columns.trim();
-    return new KernelSymbols(columns, modules.names, left, shown);
+    return new KernelSymbols(table.finish(), modules.names, left, shown);
+  }
+
+  /** What the tables take, without what `find` makes when it is first called: 8 bytes a symbol. */
+  get bytes(): number {
+    const { addresses, names, types } = this.#table;
+    return addresses.bytes + names.bytes + types.length;
   }
 
   /** The modules that have symbols; `bpf` among them for JITed programs. */
@@ -274,19 +172,10 @@ export class KernelSymbols {
    */
   resolve(address: bigint): ResolvedAddress | undefined {
     if (!this.addressesShown) return undefined;
-    let [low, high] = [0, this.count];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#addressAt(middle) <= address) low = middle + 1;
-      else high = middle;
-    }
-    if (low === 0) return undefined;
-    const start = this.#addressAt(low - 1);
+    const index = this.#table.addresses.below(address);
+    if (index === undefined) return undefined;
+    const start = this.#table.addresses.address(index);
     if (start === 0n || address - start > reachBytes) return undefined;
-    // Aliases stand side by side, in the order of the file.
-    let first = low - 1;
-    while (first > 0 && this.#addressAt(first - 1) === start) first--;
-    const index = this.#order[first] ?? 0;
     return { name: this.#nameOf(index), offset: Number(address - start), module: this.#moduleOf(index) };
   }
 
@@ -296,55 +185,39 @@ export class KernelSymbols {
     const wanted = Buffer.from(name);
     const table = (this.#byName ??= this.#hashNames());
     const found: KernelSymbol[] = [];
-    for (let slot = fnv1a(wanted, 0, wanted.length) % table.length; ; slot = (slot + 1) % table.length) {
+    for (let slot = fnv1a(wanted) % table.length; ; slot = (slot + 1) % table.length) {
       const entry = table[slot] ?? 0;
       if (entry === 0) return found.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
-      if (this.#isNamed(entry - 1, wanted)) found.push(this.#symbol(entry - 1));
+      if (this.#table.names.bytesOf(entry - 1).equals(wanted)) found.push(this.#symbol(entry - 1));
     }
   }
 
-  /** By place in the order of addresses. */
-  #addressAt(place: number): bigint {
-    return this.#columns.address(this.#order[place] ?? 0);
-  }
-
   #hashNames(): Uint32Array {
-    const { names, nameEnds } = this.#columns;
+    const { names } = this.#table;
     // Half empty, so that a search ends soon.
     const table = new Uint32Array(2 * this.count + 1);
     for (let index = 0; index < this.count; index++) {
-      const begin = index === 0 ? 0 : (nameEnds[index - 1] ?? 0);
-      let slot = fnv1a(names, begin, nameEnds[index] ?? 0) % table.length;
+      let slot = fnv1a(names.bytesOf(index)) % table.length;
       while (table[slot] !== 0) slot = (slot + 1) % table.length;
       table[slot] = index + 1;
     }
     return table;
   }
 
-  #range(index: number): [begin: number, end: number] {
-    const { nameEnds } = this.#columns;
-    return [index === 0 ? 0 : (nameEnds[index - 1] ?? 0), nameEnds[index] ?? 0];
-  }
-
-  #isNamed(index: number, wanted: Buffer): boolean {
-    const [begin, end] = this.#range(index);
-    return end - begin === wanted.length && this.#columns.names.compare(wanted, 0, wanted.length, begin, end) === 0;
-  }
-
   #nameOf(index: number): string {
-    return this.#columns.names.toString('utf8', ...this.#range(index));
+    return this.#table.names.bytesOf(index).toString('utf8');
   }
 
   #moduleOf(index: number): string | undefined {
-    const module = this.#columns.modules[index] ?? 0;
+    const module = this.#table.addresses.module(index);
     return module === 0 ? undefined : this.#moduleNames[module - 1];
   }
 
   #symbol(index: number): KernelSymbol {
     return {
       name: this.#nameOf(index),
-      address: this.#columns.address(index),
-      type: String.fromCharCode(this.#columns.types[index] ?? 0),
+      address: this.#table.addresses.address(index),
+      type: String.fromCharCode(this.#table.types[index] ?? 0),
       module: this.#moduleOf(index),
     };
   }
@@ -375,10 +248,4 @@ class ModuleNumbers {
     this.#numbers.set(name, this.names.length);
     return this.names.length;
   }
-}
-
-/** A stable order: the file is sorted but for modules and BPF programs, which come behind the kernel. */
-function orderByAddress({ highs, lows, count }: Columns): Uint32Array {
-  const order = Uint32Array.from({ length: count }, (_, index) => index);
-  return order.sort((a, b) => (highs[a] ?? 0) - (highs[b] ?? 0) || (lows[a] ?? 0) - (lows[b] ?? 0) || a - b);
 }

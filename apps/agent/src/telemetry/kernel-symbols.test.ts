@@ -28,9 +28,27 @@ function kernel(functions: Record<string, number>, bits: 32 | 64 = 64, start = b
 it('names kernel addresses, and never those of user space', async () => {
   const { symbols } = kernel({ first: 0x100, second: 0x180 });
   expect(await symbols.resolveNew(addresses(base + 0x180n, 0x7fff_0000_0000n, base + 0x100n))).toEqual([
-    { kind: 'ksym', id: (base + 0x180n).toString(), name: 'second' },
     { kind: 'ksym', id: (base + 0x100n).toString(), name: 'first' },
+    { kind: 'ksym', id: (base + 0x180n).toString(), name: 'second' },
   ]);
+});
+
+it('lets other things happen while it names many', async () => {
+  const functions = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`f${at}`, at]));
+  // Each look at the clock is 3 ms later.
+  let nowMs = 0;
+  const read = () => Promise.resolve({ nameOf: (address: bigint) => Object.keys(functions)[Number(address - base)] });
+  const symbols = new KernelSymbols({ bits: 64, monotonicMs: () => (nowMs += 3), read });
+  let [turns, done] = [0, false];
+  const turn = (): void => {
+    turns += 1;
+    if (!done) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const names = await symbols.resolveNew(addresses(...Object.values(functions).map((at) => base + BigInt(at))));
+  done = true;
+  expect(names.map(({ name }) => name)).toEqual(Object.keys(functions));
+  expect(turns).toBeGreaterThan(20);
 });
 
 it('takes what begins with the modules as the kernel of 32-bit ARM', async () => {
