@@ -9,6 +9,7 @@ import { LabController } from './lab.controller.js';
 import { LabWorker } from './lab-worker.js';
 import { LabMachines } from './machine/lab-machines.js';
 import { QemuMachines } from './machine/qemu-machines.js';
+import { LabParamsModule } from './params/index.js';
 import { LabQueue } from './queue/lab-queue.js';
 import { ReleaseKernels } from './release-kernels.js';
 import { KernelIntroduction } from './session/kernel-introduction.js';
@@ -25,7 +26,7 @@ export class LabApiModule {}
 
 /** For the role lab: boots the lab's kernels and lets them judge. */
 @Module({
-  imports: [KernelsModule, KernelGroupsModule, ReleaseCatalogueModule],
+  imports: [KernelsModule, KernelGroupsModule, ReleaseCatalogueModule, LabParamsModule],
   providers: [
     { provide: LabMachines, useClass: QemuMachines },
     LabQueue,

@@ -6,12 +6,13 @@ import type { RunningVm } from '@bpfleet/vm';
 import type { ReleaseOnKernel } from '@bpfleet/api';
 import type { Config } from '../../config/config.js';
 import { repositoryDir } from '../control/testing/bench.js';
+import { KernelVerdicts } from '../kernels/index.js';
 import { compileCore } from '../kernels/testing/core-object.js';
 import { foreignBtf } from '../kernels/testing/kernel-btf.js';
 import { QemuMachines } from './machine/qemu-machines.js';
 import { ReleaseKernels } from './release-kernels.js';
 import { LabBench } from './testing/lab-bench.js';
-import { BAD, CALLS_BACK, GOOD } from './testing/lab-objects.js';
+import { BAD, BAD_BY_PARAMETER, BAD_PARAMETER, CALLS_BACK, GOOD } from './testing/lab-objects.js';
 import { machineContract } from './testing/machine-contract.js';
 
 const LAB_TIMEOUT_MS = 900_000;
@@ -87,8 +88,10 @@ const labKernel = (name: string) =>
 
 await describeWithVm('arm64-6.12', 'proves', () => {
   it(
-    'what is published, with the command line and the types of that kernel',
+    'what is published, with the command line and the types of that kernel, and the parameters of an assignment',
     async () => {
+      const { id: tuned } = await lab.publish(BAD_BY_PARAMETER, BAD_PARAMETER);
+      await lab.assign(tuned, { far: 1 });
       const kernelArgs = ['lsm=lockdown,yama,bpf'];
       await lab.kernels.add('kari', { name: 'new', suite: 'trixie', arch: 'arm64', kernelArgs, jit: 1 });
       expect(await lab.settle(3)).toBe(1);
@@ -109,7 +112,14 @@ await describeWithVm('arm64-6.12', 'proves', () => {
         reasons: [{ kind: 'context_access', program: 'p' }],
         programs: [{ log: expect.stringMatching(/invalid bpf_context access/) }],
       });
-      recordVmFact('arm64-6.12', 'lab', `3 releases, boot ${((kernel.bootMs ?? 0) / 1000).toFixed(1)} s`);
+      const byParameters = (await lab.bench.get(KernelVerdicts).newestOf(tuned))
+        .filter(({ stage }) => stage === 'prove')
+        .map(({ globals, verdict, reasons }) => [globals === '', verdict, reasons.map(({ kind }) => kind).join()]);
+      expect(byParameters.sort()).toEqual([
+        [false, 'refused', 'context_access'],
+        [true, 'accepted', ''],
+      ]);
+      recordVmFact('arm64-6.12', 'lab', `4 releases, boot ${((kernel.bootMs ?? 0) / 1000).toFixed(1)} s`);
     },
     LAB_TIMEOUT_MS,
   );

@@ -3,6 +3,7 @@ import type { ReleaseOnKernel } from '@bpfleet/api';
 import { notFound } from '../../platform/errors.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { KernelVerdicts, type KernelVerdict } from '../kernels/index.js';
+import { DEFAULT_GLOBALS } from './params/index.js';
 
 const LISTED_MAX = 1_000;
 
@@ -13,7 +14,7 @@ interface GroupRow {
   job: ReleaseOnKernel['job'];
 }
 
-/** Every kernel group that devices or the lab run, with what is known of one release on it. */
+/** Every kernel group that devices or the lab run, with what is known of one release on it, with its default parameters. */
 @Injectable()
 export class ReleaseKernels {
   constructor(
@@ -32,7 +33,7 @@ export class ReleaseKernels {
            (SELECT count(*) FROM "Device" d WHERE d."kernelGroupId" = g.id AND d.status = 'active') AS devices,
            ARRAY(SELECT k.name FROM "LabKernel" k WHERE k."kernelGroupId" = g.id ORDER BY k.name) AS lab,
            (SELECT json_build_object('state', j.state, 'error', j.error) FROM "LabJob" j JOIN "LabKernel" k ON k.id = j."labKernelId"
-             WHERE k."kernelGroupId" = g.id AND j."releaseId" = $1 AND j.state <> 'done' ORDER BY j.id LIMIT 1) AS job,
+             WHERE k."kernelGroupId" = g.id AND j."releaseId" = $1 AND j.globals = '' AND j.state <> 'done' ORDER BY j.id LIMIT 1) AS job,
            g."kernelRelease" AS sort
          FROM "KernelGroup" g) listed
          WHERE devices > 0 OR cardinality(lab) > 0 ORDER BY devices DESC, sort, "group"->>'id' LIMIT $2`,
@@ -41,7 +42,9 @@ export class ReleaseKernels {
       this.verdicts.newestOf(releaseId),
     ]);
     return rows.map(({ group, devices, lab, job }) => {
-      const mine = verdicts.filter(({ kernelGroupId }) => kernelGroupId === group.id);
+      const mine = verdicts.filter(
+        ({ kernelGroupId, globals }) => kernelGroupId === group.id && globals === DEFAULT_GLOBALS,
+      );
       const resolved = mine.find(({ stage }) => stage === 'resolve');
       const proven = mine.find(({ stage }) => stage === 'prove');
       return {

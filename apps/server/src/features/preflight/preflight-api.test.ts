@@ -223,6 +223,52 @@ describeWithKernel('pre-flight', ['clang'], () => {
     ]);
   });
 
+  /** As the lab names what these parameters make of the object's data. */
+  async function globalsOf(releaseId: string, params: Record<string, number>): Promise<string> {
+    const release = await fleet.get(ReleaseCatalogue).get(releaseId);
+    const facts = await fleet.get(ReleaseReader).factsFor(release, params, ['arm64']);
+    return facts('arm64').globals;
+  }
+
+  it('knows what a kernel of the lab did with these very parameters, and names them', async () => {
+    const release = await publish(TUNED, 'params: { old: { default: 0 } }');
+    await fleet.device(middle);
+    await fleet.prove(release, middle);
+    await fleet.prove(release, middle, { globals: await globalsOf(release, { old: 1 }) });
+    const reasons = [{ kind: 'verifier', sentence: 'It is poisoned.' }];
+    await fleet.prove(release, middle, { globals: await globalsOf(release, { old: 2 }), verdict: 'refused', reasons });
+    const told = async (params: Record<string, number>) => {
+      const [group] = (await ask(release, params)).groups;
+      return [group?.verdict, group?.reasons.map(({ sentence }) => sentence).join(' ')];
+    };
+    expect(await told({})).toEqual(['takes', 'This very kernel has loaded it.']);
+    expect(await told({ old: 1 })).toEqual(['takes', 'This very kernel has loaded it with old = 1.']);
+    expect(await told({ old: 2 })).toEqual(['refuses', 'This kernel refused it with old = 2: It is poisoned.']);
+    expect((await told({ old: 3 }))[0]).toBe('unknown');
+  });
+
+  it('asks the lab to find out what it did not know, a few times, where the lab has such a kernel', async () => {
+    const release = await publish(TUNED, 'params: { old: { default: 0 } }');
+    await fleet.device(middle);
+    await fleet.prove(release, middle);
+    const prisma = fleet.get(PrismaService);
+    const asked = () => prisma.labParams.findMany({ where: { releaseId: release } });
+    await ask(release, { old: 1 });
+    expect(await asked()).toEqual([]);
+
+    const at = new Date('2026-01-01T00:00:00Z');
+    const kernel = { name: 'board', target: 'arm64-6.1', dueAt: at, createdBy: 'kari', createdAt: at };
+    const group = await prisma.kernelGroup.findFirstOrThrow({ where: { kernelRelease: middle.kernelRelease } });
+    await prisma.labKernel.create({ data: { ...kernel, id: 'k', kernelGroupId: group.id } });
+    for (const params of [{}, { old: 1 }, { old: 1 }]) await ask(release, params);
+    expect(await asked()).toMatchObject([
+      { kernelArch: 'arm64', params: { old: 1 }, globals: await globalsOf(release, { old: 1 }) },
+    ]);
+    for (let old = 2; old < 9; old++) await ask(release, { old });
+    expect(await asked()).toHaveLength(4);
+    await prisma.labKernel.deleteMany();
+  });
+
   it('knows without a proof that a parameter keeps it from what is gone, and says what it was not asked with', async () => {
     const release = await publish(TUNED, 'params: { old: { default: 1 }, nothing: { default: 0 } }');
     expect(await answerFor(middle, release)).toMatchObject({

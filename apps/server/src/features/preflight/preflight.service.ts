@@ -5,14 +5,17 @@ import type { Facts } from '@bpfleet/wire';
 import type { BodyOf } from '../../http/route.js';
 import { Devices, readSelector, type SelectedDevice } from '../devices/index.js';
 import { KernelList } from '../kernels/index.js';
+import { DEFAULT_GLOBALS, LabParams } from '../lab/params/index.js';
 import { checkParams, ReleaseCatalogue, type CatalogueRelease } from '../releases/catalogue/index.js';
 import { RunMemory } from '../runs/index.js';
 import { decide } from './decide/decide.js';
 import type { KernelFacts, Known, OtherRuns, ReleaseFacts } from './decide/facts.js';
 import { featureFactsOf, kernelFactsOf, machineFactsOf } from './kernel-facts.js';
-import { ReleaseReader } from './release-reader.js';
+import { ReleaseReader, UNFIT } from './release-reader.js';
 import { summary, type AnsweredDevice } from './summary.js';
 import { resolveBudget, VerdictReader } from './verdict-reader.js';
+
+type Params = Readonly<Record<string, ParamValue>>;
 
 /** Nothing is known before the first birth. */
 const NOT_TOLD: PreflightAnswer = {
@@ -33,6 +36,7 @@ export class Preflight {
     private readonly reader: ReleaseReader,
     private readonly verdicts: VerdictReader,
     private readonly memory: RunMemory,
+    private readonly lab: LabParams,
   ) {}
 
   /** Throws SELECTOR_INVALID, RELEASE_UNKNOWN, PARAM_INVALID. */
@@ -40,14 +44,27 @@ export class Preflight {
     const wanted = readSelector(selector);
     const release = await this.releases.get(releaseId);
     checkParams(release.manifest, params);
-    return summary(await this.answers(await this.devices.select(wanted), release, params));
+    const answered = await this.answers(await this.devices.select(wanted), release, params);
+    await this.askLab(answered, release, params);
+    return summary(answered);
+  }
+
+  /** What nobody knows for want of a kernel that was asked with these parameters, the lab is to find out. */
+  private async askLab(answered: readonly AnsweredDevice[], release: CatalogueRelease, params: Params): Promise<void> {
+    const unasked = answered.filter(({ answer }) => answer.verdict === 'unknown' && answer.reasons.some(isForLab));
+    const arches = new Set(unasked.flatMap(({ kernel }) => kernel?.kernelArch ?? []));
+    const facts = await this.reader.factsFor(release, params, arches);
+    for (const arch of arches) {
+      const { globals } = facts(arch);
+      if (globals !== DEFAULT_GLOBALS && globals !== UNFIT) await this.lab.ask(release.id, arch, globals, params);
+    }
   }
 
   /** One answer for each device, in their order. `params` were checked before. */
   async answers(
     devices: readonly SelectedDevice[],
     release: CatalogueRelease,
-    params: Readonly<Record<string, ParamValue>>,
+    params: Params,
   ): Promise<AnsweredDevice[]> {
     const told = devices.map((device) => ({ device, kernel: device.facts && kernelFactsOf(device.facts) }));
     const ids = [...new Set(told.flatMap(({ kernel }) => kernel?.id ?? []))];
@@ -66,6 +83,10 @@ export class Preflight {
       answer: device.facts && kernel ? answer(device.facts, kernel, ofOthers.get(device.id)) : NOT_TOLD,
     }));
   }
+}
+
+function isForLab({ kind }: PreflightAnswer['reasons'][number]): boolean {
+  return kind === 'other_params' || kind === 'unproven';
 }
 
 function kernelOf(kernels: ReadonlyMap<string, Kernel>, { id }: KernelFacts): Kernel | undefined {

@@ -1,33 +1,52 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BtfError } from '@bpfleet/btf';
-import { kernelTypeNeeds, mapMemoryBytes, readObject, resolveParams, type ParamValue } from '@bpfleet/probe';
+import {
+  kernelTypeNeeds,
+  mapMemoryBytes,
+  ParamError,
+  readObject,
+  resolveParams,
+  type BpfObjectFile,
+  type ParamValue,
+  type ProbeManifest,
+} from '@bpfleet/probe';
 import { BlobStore } from '../../platform/blobs/blob-store.js';
 import { objectFor } from '../kernels/index.js';
+import { DEFAULT_GLOBALS, globalsDigest } from '../lab/params/index.js';
 import type { CatalogueRelease } from '../releases/catalogue/index.js';
 import type { ObjectNeeds, ReleaseFacts } from './decide/facts.js';
 
 const OBJECTS_KEPT_MAX = 100;
+/** Of parameters that do not fit the variables that they are for: nothing was proven with them, nor will be. */
+export const UNFIT = 'unfit';
+
+type Params = Readonly<Record<string, ParamValue>>;
+
+interface ReadObject {
+  readonly needs: ObjectNeeds;
+  readonly globals: (manifest: ProbeManifest, params: Params) => string;
+}
 
 /** What a release needs, read from its objects, which never change. */
 @Injectable()
 export class ReleaseReader {
   private readonly log = new Logger('ReleaseReader');
   /** Oldest first. */
-  private readonly objects = new Map<string, ObjectNeeds | 'unreadable'>();
+  private readonly objects = new Map<string, ReadObject | 'unreadable'>();
 
   constructor(private readonly blobs: BlobStore) {}
 
   /** By the architecture of a kernel. `params` were checked before. */
   async factsFor(
     release: CatalogueRelease,
-    params: Readonly<Record<string, ParamValue>>,
+    params: Params,
     arches: Iterable<string>,
   ): Promise<(arch: string) => ReleaseFacts> {
     const { manifest } = release;
-    const needs = new Map<string, ObjectNeeds | 'unreadable'>();
+    const read = new Map<string, ReadObject | 'unreadable'>();
     for (const arch of new Set(arches)) {
       const object = objectFor(release, arch);
-      if (object) needs.set(arch, await this.needsOf(object.digest));
+      if (object) read.set(arch, await this.objectOf(object.digest));
     }
     const [chosen, defaults] = [resolveParams(manifest, params), resolveParams(manifest, {})];
     const shared = {
@@ -38,26 +57,30 @@ export class ReleaseReader {
     };
     const changed = Object.keys(defaults).filter((name) => chosen[name] !== defaults[name]);
     return (arch) => {
-      const object = needs.get(arch);
-      const held = typeof object === 'object' ? object.tunables : [];
-      return { ...shared, object, changedParams: changed.filter((name) => held.includes(name)) };
+      const object = read.get(arch);
+      if (typeof object !== 'object') return { ...shared, object, changedParams: [], globals: DEFAULT_GLOBALS };
+      const { needs, globals } = object;
+      const changedParams = changed.filter((name) => needs.tunables.includes(name));
+      return { ...shared, object: needs, changedParams, globals: globals(manifest, chosen) };
     };
   }
 
-  private async needsOf(digest: string): Promise<ObjectNeeds | 'unreadable'> {
+  private async objectOf(digest: string): Promise<ReadObject | 'unreadable'> {
     const kept = this.objects.get(digest);
     if (kept) return kept;
     const bytes = await this.blobs.get(digest);
-    const needs = bytes ? this.read(digest, bytes) : 'unreadable';
+    const object = bytes ? this.read(digest, bytes) : 'unreadable';
     const oldest = this.objects.keys().next();
     if (this.objects.size >= OBJECTS_KEPT_MAX && !oldest.done) this.objects.delete(oldest.value);
-    this.objects.set(digest, needs);
-    return needs;
+    this.objects.set(digest, object);
+    return object;
   }
 
-  private read(digest: string, bytes: Buffer): ObjectNeeds | 'unreadable' {
+  private read(digest: string, bytes: Buffer): ReadObject | 'unreadable' {
     try {
-      return objectNeeds(digest, bytes);
+      const object = readObject(bytes);
+      const globals = (manifest: ProbeManifest, params: Params) => globalsOf(object, manifest, params);
+      return { needs: objectNeeds(digest, object), globals };
     } catch (error) {
       if (!(error instanceof BtfError)) throw error;
       this.log.warn(`object ${digest} cannot be read: ${error.message}`);
@@ -66,9 +89,17 @@ export class ReleaseReader {
   }
 }
 
+function globalsOf(object: BpfObjectFile, manifest: ProbeManifest, params: Params): string {
+  try {
+    return globalsDigest(object, manifest, params);
+  } catch (error) {
+    if (!(error instanceof ParamError)) throw error;
+    return UNFIT;
+  }
+}
+
 /** @throws BtfError */
-export function objectNeeds(digest: string, bytes: Buffer): ObjectNeeds {
-  const object = readObject(bytes);
+export function objectNeeds(digest: string, object: BpfObjectFile): ObjectNeeds {
   const { relocations, programs, symbols } = kernelTypeNeeds(object);
   return {
     digest,

@@ -8,6 +8,7 @@ import {
   type KernelVerdict,
   type VerdictReason,
 } from '../kernels/index.js';
+import { DEFAULT_GLOBALS } from '../lab/params/index.js';
 import { ReleaseCatalogue, type CatalogueRelease, type ServerVerdict } from '../releases/catalogue/index.js';
 import type { Known, ObjectNeeds, Proof, ReleaseFacts, Resolution } from './decide/facts.js';
 
@@ -144,13 +145,13 @@ export class VerdictReader {
     const proven = newest.filter(({ stage }) => stage === 'prove');
     const groups = await this.kernels.groups(proven.map(({ kernelGroupId }) => kernelGroupId));
     const byId = new Map(groups.map((group) => [group.id, group]));
-    return proven.flatMap(({ kernelGroupId, verdict, reasons, btfDigest, at }) => {
+    return proven.flatMap(({ kernelGroupId, globals, verdict, reasons, btfDigest, at }) => {
       const group = byId.get(kernelGroupId);
       // By other types it may load otherwise: the lab asks again.
       if (!group || btfDigest !== group.btf.digest || !wasAsked(reasons)) return [];
       const { kernelRelease, kernelArch, kernelBuildId, userBits, jit, lsm } = group;
       const kernel = { kernelRelease, kernelArch, kernelBuildId, userBits, jit, lsm };
-      return [{ ...kernel, by: 'lab' as const, groupId: kernelGroupId, verdict, reasons, at }];
+      return [{ ...kernel, by: 'lab' as const, groupId: kernelGroupId, globals, verdict, reasons, at }];
     });
   }
 }
@@ -197,6 +198,7 @@ function serverProof(given: ServerVerdict): Proof[] {
     {
       by: 'server',
       groupId: null,
+      globals: DEFAULT_GLOBALS,
       kernelRelease,
       kernelArch,
       kernelBuildId,

@@ -106,7 +106,13 @@ export class KernelOffers {
     } catch (error) {
       if (!(error instanceof BtfError)) throw error;
       const reasons = [{ kind: 'refusal', sentence: `No BTF can be made for it: ${error.message}.` }];
-      const what = { releaseId: release.id, kernelGroupId: group.id, stage: 'resolve' as const, btfDigest: source };
+      const what = {
+        releaseId: release.id,
+        kernelGroupId: group.id,
+        stage: 'resolve' as const,
+        globals: '',
+        btfDigest: source,
+      };
       await this.verdicts.record({ ...what, verdict: 'refused', reasons, facts: {} });
     }
   }

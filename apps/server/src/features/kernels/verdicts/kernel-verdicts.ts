@@ -22,6 +22,8 @@ export interface NewKernelVerdict {
   readonly releaseId: string;
   readonly kernelGroupId: string;
   readonly stage: VerdictStage;
+  /** The parameters that it was proven with, as the lab names them; empty for the defaults, and where none were needed. */
+  readonly globals: string;
   readonly verdict: KernelVerdictWord;
   readonly reasons: readonly VerdictReason[];
   /** Numbers and names that the stage found out: relocations, instructions, stack depth … */
@@ -45,11 +47,11 @@ export class KernelVerdicts {
   ) {}
 
   async record(verdict: NewKernelVerdict): Promise<void> {
-    const { releaseId, kernelGroupId, stage, verdict: word, reasons, facts, btfDigest } = verdict;
+    const { releaseId, kernelGroupId, stage, globals, verdict: word, reasons, facts, btfDigest } = verdict;
     // A group that went in the meantime needs no verdict.
     await this.sql.pool.query(
-      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at)
-       SELECT $1, id, $3, $4, $5, $6, $7, $8 FROM "KernelGroup" WHERE id = $2 FOR KEY SHARE`,
+      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at, globals)
+       SELECT $1, id, $3, $4, $5, $6, $7, $8, $9 FROM "KernelGroup" WHERE id = $2 FOR KEY SHARE`,
       [
         releaseId,
         kernelGroupId,
@@ -59,15 +61,16 @@ export class KernelVerdicts {
         JSON.stringify(facts),
         btfDigest,
         this.clock.now(),
+        globals,
       ],
     );
   }
 
-  /** The newest of each stage for each kernel group that some verdict is about. */
+  /** The newest of each stage, and set of parameters, for each kernel group that some verdict is about. */
   async newestOf(releaseId: string): Promise<KernelVerdict[]> {
     const { rows } = await this.sql.pool.query<KernelVerdict>(
-      `SELECT DISTINCT ON ("kernelGroupId", stage) "releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at
-       FROM "KernelVerdict" WHERE "releaseId" = $1 ORDER BY "kernelGroupId", stage, id DESC LIMIT $2`,
+      `SELECT DISTINCT ON ("kernelGroupId", stage, globals) "releaseId", "kernelGroupId", stage, globals, verdict, reasons, facts, "btfDigest", at
+       FROM "KernelVerdict" WHERE "releaseId" = $1 ORDER BY "kernelGroupId", stage, globals, id DESC LIMIT $2`,
       [releaseId, READ_MAX],
     );
     return rows;

@@ -44,7 +44,13 @@ export class ReleaseResolver {
   /** `source` is the BTF of that kernel: its own, or what was added for its build. */
   async resolve(release: CatalogueRelease, kernel: ResolvedKernel, source: string): Promise<Resolved> {
     const found = await this.look(release, kernel, source);
-    const what = { releaseId: release.id, kernelGroupId: kernel.id, stage: 'resolve' as const, btfDigest: source };
+    const what = {
+      releaseId: release.id,
+      kernelGroupId: kernel.id,
+      stage: 'resolve' as const,
+      globals: '',
+      btfDigest: source,
+    };
     await this.verdicts.record({ ...what, ...found });
     return found;
   }

@@ -91,7 +91,8 @@ export class LabKernels {
   }
 
   /**
-   * Queues a release anew on every kernel of the lab, or on one; one that was given up is tried again. Returns on how many.
+   * Queues a release anew on every kernel of the lab, or on one, with all parameters that it is proven with there; a kernel that
+   * was given up is tried again. Returns on how many.
    * Throws RELEASE_UNKNOWN, LAB_KERNEL_UNKNOWN (404).
    */
   async prove(releaseId: string, kernel: string | undefined): Promise<number> {
@@ -112,9 +113,14 @@ export class LabKernels {
          SELECT k.id, $2, COALESCE(g."btfDigest", b."btfDigest"), $3 FROM "LabKernel" k
          LEFT JOIN "KernelGroup" g ON g.id = k."kernelGroupId" LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
          WHERE k.id = ANY($1)
-         ON CONFLICT ("labKernelId", "releaseId") DO UPDATE
+         ON CONFLICT ("labKernelId", "releaseId", globals) DO UPDATE
            SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $3
            WHERE "LabJob".state <> 'proving'`,
+        [chosen.rows.map(({ id }) => id), releaseId, now],
+      );
+      await client.query(
+        `UPDATE "LabJob" SET state = 'waiting', attempts = 0, alone = false, error = NULL, "queuedAt" = $3
+         WHERE "labKernelId" = ANY($1) AND "releaseId" = $2 AND globals <> '' AND state <> 'proving'`,
         [chosen.rows.map(({ id }) => id), releaseId, now],
       );
       // Null: a kernel that was given up is tried again as well.

@@ -36,6 +36,8 @@ export interface ClaimedKernel {
 export interface LabJob {
   readonly id: string;
   readonly releaseId: string;
+  /** The parameters, as LabParams names them; empty for the defaults. */
+  readonly globals: string;
   /** The types that it is loaded by, of the kernel or of its build; null where nobody has given any. */
   readonly source: string | null;
   readonly alone: boolean;
@@ -159,21 +161,23 @@ export class LabQueue {
   }
 
   /**
-   * Queues what may be offered next for every kernel that is known, unless it was proven with the types that count now; returns
-   * how many. What failed for no reason of its own is left until somebody asks.
+   * Queues what may be offered next for every kernel that is known, with its defaults and with each set of LabParams, unless it
+   * was proven with the types that count now; returns how many. What failed for no reason of its own is left until somebody asks.
    */
   async fill(): Promise<number> {
     const { rowCount } = await this.sql.pool.query(
-      `INSERT INTO "LabJob" ("labKernelId", "releaseId", source, "queuedAt")
-       SELECT k.id, r.id, COALESCE(g."btfDigest", b."btfDigest"), $1
+      `INSERT INTO "LabJob" ("labKernelId", "releaseId", globals, source, "queuedAt")
+       SELECT k.id, r.id, wanted.globals, COALESCE(g."btfDigest", b."btfDigest"), $1
        FROM "LabKernel" k JOIN "KernelGroup" g ON g.id = k."kernelGroupId"
        LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
        CROSS JOIN (${LIVE_RELEASES}) r JOIN "Release" published ON published.id = r.id
+       CROSS JOIN LATERAL (SELECT '' AS globals UNION ALL SELECT p.globals FROM "LabParams" p
+         WHERE p."releaseId" = r.id AND p."kernelArch" = g."kernelArch") wanted
        -- Left to ON CONFLICT alone, every look would lock, and so write, every row.
        WHERE NOT EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j."releaseId" = r.id
-         AND j.source IS NOT DISTINCT FROM COALESCE(g."btfDigest", b."btfDigest"))
-       ORDER BY published."createdAt", r.id
-       ON CONFLICT ("labKernelId", "releaseId") DO UPDATE
+         AND j.globals = wanted.globals AND j.source IS NOT DISTINCT FROM COALESCE(g."btfDigest", b."btfDigest"))
+       ORDER BY published."createdAt", r.id, wanted.globals
+       ON CONFLICT ("labKernelId", "releaseId", globals) DO UPDATE
          SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $1
          WHERE "LabJob".source IS DISTINCT FROM EXCLUDED.source AND "LabJob".state <> 'proving'`,
       [this.clock.now()],
@@ -189,7 +193,7 @@ export class LabQueue {
          SELECT j.id FROM "LabJob" j JOIN "LabKernel" k ON k.id = j."labKernelId"
          WHERE k.id = $1 AND k.holder = $2 AND j.state = 'waiting' AND NOT (j.alone AND $3)
          ORDER BY j.alone, j."queuedAt", j.id LIMIT 1)
-       RETURNING id, "releaseId", source, alone, attempts`,
+       RETURNING id, "releaseId", globals, source, alone, attempts`,
       [kernelId, holder, given.shared, this.clock.now()],
     );
     const job = rows[0];

@@ -13,6 +13,7 @@ import {
   type MachineOrder,
   type OwnKernel,
 } from '../machine/lab-machines.js';
+import { LabParams } from '../params/index.js';
 import { LabQueue, LEASE_MS, type BootFailure, type ClaimedKernel, type LabJob } from '../queue/lab-queue.js';
 import { KernelIntroduction } from './kernel-introduction.js';
 import { LeaseKeeper } from './lease-keeper.js';
@@ -47,11 +48,12 @@ export class LabSession {
     private readonly verdicts: KernelVerdicts,
     private readonly blobs: BlobStore,
     private readonly config: Config,
+    private readonly params: LabParams,
   ) {}
 
   /** False when there was nothing to do. Returns when the VM is gone and its lease given back, also when `stop` ends it early. */
   async run(holder: string, stop: AbortSignal): Promise<boolean> {
-    await this.queue.fill();
+    await this.fill();
     const kernel = stop.aborted ? undefined : await this.queue.claim(holder);
     if (!kernel) return false;
     const lease = new LeaseKeeper(() => this.queue.renew(kernel.id, holder), LEASE_MS / 3);
@@ -64,6 +66,11 @@ export class LabSession {
     return true;
   }
 
+  private async fill(): Promise<void> {
+    await this.params.refresh();
+    await this.queue.fill();
+  }
+
   private async boot(kernel: ClaimedKernel, holder: string, signal: AbortSignal): Promise<void> {
     let machine: LabMachine | undefined;
     try {
@@ -71,7 +78,7 @@ export class LabSession {
       const facts = await this.introduction.introduce(kernel, machine);
       const group = await this.queue.booted(kernel, holder, facts, machine.bootMs);
       if (!group) throw new MachineError('boot', 'there is no room for its kernel group: too many are in use');
-      await this.queue.fill();
+      await this.fill();
       await this.proveWaiting({ kernel, holder, machine, facts, group, signal, touched: [] });
     } catch (error) {
       if (error instanceof MachineError && error.failure === 'stopped') return;
@@ -115,8 +122,11 @@ export class LabSession {
   private async prove(boot: Boot, job: LabJob): Promise<boolean> {
     const release = await this.releases.find(job.releaseId);
     if (!release) return true;
+    const params = await this.params.of(job.releaseId, boot.facts.kernelArch, job.globals);
+    // Nobody wants to know it any more.
+    if (!params) return true;
     try {
-      const prepared = await this.orders.prepare(release, boot.facts);
+      const prepared = await this.orders.prepare(release, boot.facts, params);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
       const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
       return await this.record(boot, job, verdictOfReport(report, prepared.order.object));
@@ -135,6 +145,7 @@ export class LabSession {
       releaseId: job.releaseId,
       kernelGroupId: group.id,
       stage: 'prove',
+      globals: job.globals,
       verdict,
       reasons,
       facts: { ...facts, lab: kernel.name },

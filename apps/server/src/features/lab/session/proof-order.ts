@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { BtfError, globalImages, ParamError, readObject, resolveParams } from '@bpfleet/probe';
+import { BtfError, globalImages, ParamError, readObject, resolveParams, type ParamValue } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
@@ -8,10 +8,12 @@ import type { CatalogueRelease } from '../../releases/catalogue/index.js';
 import type { ProofOrder } from '../machine/lab-machines.js';
 import { refusal, type LabVerdict } from './verdict-of-report.js';
 
+type Params = Readonly<Record<string, ParamValue>>;
+
 /** What to load, or why no device like it would. `source`: the types that were used. */
 export type Prepared = { readonly order: ProofOrder } | { readonly verdict: LabVerdict };
 
-/** Makes of a release what a device with this kernel would load: its object, its default parameters, its tailored types. */
+/** Makes of a release what a device with this kernel would load: its object, with parameters (those that are left out have their defaults), and its tailored types. */
 @Injectable()
 export class ProofOrders {
   constructor(
@@ -21,7 +23,7 @@ export class ProofOrders {
     private readonly addenda: Addenda,
   ) {}
 
-  async prepare(release: CatalogueRelease, facts: Facts): Promise<Prepared> {
+  async prepare(release: CatalogueRelease, facts: Facts, params: Params): Promise<Prepared> {
     const chosen = objectFor(release, facts.kernelArch);
     if (!chosen) {
       const there = release.objects.map(({ arch }) => arch).join(', ');
@@ -33,7 +35,7 @@ export class ProofOrders {
     const offer = await this.offer(release, facts);
     if (offer.kind === 'refused') return { verdict: refusal('types', offer.error.message) };
     const btf = offer.kind === 'tailored' ? await this.addenda.btfOf(offer.addendum) : undefined;
-    return withGlobals(release, object, btf);
+    return withGlobals(release, object, params, btf);
   }
 
   /** As a device of this kernel would be offered it, by the same code. */
@@ -52,9 +54,9 @@ export class ProofOrders {
   }
 }
 
-function withGlobals(release: CatalogueRelease, object: Buffer, btf: Buffer | undefined): Prepared {
+function withGlobals(release: CatalogueRelease, object: Buffer, params: Params, btf: Buffer | undefined): Prepared {
   try {
-    const globals = globalImages(readObject(object), release.manifest, resolveParams(release.manifest, {}));
+    const globals = globalImages(readObject(object), release.manifest, resolveParams(release.manifest, params));
     return { order: { object, globals, btf } };
   } catch (error) {
     if (!(error instanceof BtfError) && !(error instanceof ParamError)) throw error;

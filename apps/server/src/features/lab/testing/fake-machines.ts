@@ -15,7 +15,8 @@ export interface FakeProof {
   readonly boot: number;
   readonly object: string;
   readonly btf: string | undefined;
-  readonly globals: readonly string[];
+  /** Images of data sections by name, in hexadecimal. */
+  readonly globals: Readonly<Record<string, string>>;
 }
 
 export const FAKE_KERNEL: MeasuredKernel = {
@@ -91,7 +92,8 @@ export class FakeMachine implements LabMachine {
 
   async prove({ object, btf, globals }: ProofOrder, timeoutMs: number, signal: AbortSignal): Promise<VerifierReport> {
     if (this.gone || this.down) throw new MachineError('lost', 'the VM has ended');
-    const proof = { boot: this.boot, object: digestOf(object), globals: [...globals.keys()] };
+    const images = [...globals].map(([name, image]) => [name, Buffer.from(image).toString('hex')]);
+    const proof = { boot: this.boot, object: digestOf(object), globals: Object.fromEntries(images) };
     const whole = { ...proof, btf: btf === undefined ? undefined : digestOf(btf) };
     this.machines.proofs.push(whole);
     this.machines.timeoutsMs.proof.push(timeoutMs);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { createTestDatabase, type TestDatabase } from '@bpfleet/testkit';
 import { ControlModule } from '../../control/index.js';
@@ -10,6 +11,7 @@ import { LabFiles } from '../kernels/lab-files.js';
 import { LabKernels } from '../kernels/lab-kernels.js';
 import { LabList } from '../kernels/lab-list.js';
 import { LabMachines } from '../machine/lab-machines.js';
+import { LabParamsModule } from '../params/index.js';
 import { LabQueue } from '../queue/lab-queue.js';
 import { ReleaseKernels } from '../release-kernels.js';
 import { KernelIntroduction } from '../session/kernel-introduction.js';
@@ -21,7 +23,7 @@ class LabTestModule {
   static over(machines: LabMachines): DynamicModule {
     return {
       module: LabTestModule,
-      imports: [KernelsModule, KernelGroupsModule, ReleaseCatalogueModule],
+      imports: [KernelsModule, KernelGroupsModule, ReleaseCatalogueModule, LabParamsModule],
       providers: [
         { provide: LabMachines, useValue: machines },
         ...[LabQueue, LabSession, KernelIntroduction, ProofOrders, LabFiles, LabKernels, LabList, ReleaseKernels],
@@ -77,15 +79,31 @@ export class LabBench<M extends LabMachines> {
   }
 
   /** A signed release of a probe of its own, with an object that no other has. */
-  async publish(source?: string): Promise<{ id: string; object: Buffer }> {
+  async publish(source?: string, extra = ''): Promise<{ id: string; object: Buffer }> {
     const number = ++this.releases;
     const object = compileCore(source ?? `SEC("raw_tp/x") int p(void *c) { return ${number}; }`);
-    const { id } = await addRelease(this.bench, { probe: `lab_probe_${number}`, object });
+    const { id } = await addRelease(this.bench, { probe: `lab_probe_${number}`, object, extra });
     this.bench.clock.advance(1);
     return { id, object };
   }
 
+  /** Active, and later than those before. */
+  async assign(releaseId: string, params: Record<string, number>): Promise<string> {
+    const what = {
+      releaseId,
+      probe: 'p',
+      selector: 'all',
+      params,
+      createdBy: 'kari',
+      createdAt: this.bench.clock.now(),
+    };
+    const { id } = await this.bench.prisma.assignment.create({ data: { id: randomUUID(), ...what } });
+    this.bench.clock.advance(1);
+    return id;
+  }
+
   async clear(): Promise<void> {
+    await this.bench.prisma.assignment.deleteMany();
     await this.bench.prisma.labKernel.deleteMany();
     await this.bench.prisma.release.deleteMany();
     await this.bench.prisma.kernelGroup.deleteMany();

@@ -20,3 +20,9 @@ SEC("raw_tp/sys_enter") int p(void *ctx) { return loop(10, once, 0, 0); }`;
 /** Reads beyond its context. */
 export const BAD = `${LICENCE}
 SEC("raw_tp/sys_enter") int p(char *ctx) { return *(int *)(ctx + 4000); }`;
+
+/** Reads beyond its context where it is told to: by default no verifier gets there. */
+export const BAD_BY_PARAMETER = `${LICENCE}
+const volatile int far = 0;
+SEC("raw_tp/sys_enter") int p(char *ctx) { return far ? *(int *)(ctx + 4000) : 0; }`;
+export const BAD_PARAMETER = 'params: { far: { default: 0 } }';

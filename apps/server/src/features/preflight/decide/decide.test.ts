@@ -272,26 +272,6 @@ describe('what a kernel is said to do with a release', () => {
     ],
     ['nobody has looked yet', { known: { resolution: { word: 'pending' } } }, /being looked at/],
     [
-      'a parameter may keep it from what is gone',
-      { release: { changedParams: ['old'] }, known: { resolution: resolution('unknown', 'poison') } },
-      /^poison\. A parameter may/,
-    ],
-    [
-      'it was loaded with other parameters',
-      { release: { changedParams: ['old', 'depth'] } },
-      /^It was loaded with the default parameters, and old, depth differ from the default\. This very kernel/,
-    ],
-    [
-      'one of its series was, with others',
-      { release: { changedParams: ['old'] }, known: { proofs: [like] } },
-      /with the default parameters, and old differs/,
-    ],
-    [
-      'it was refused with other parameters',
-      { release: { changedParams: ['old'] }, proof: refusedBy('R1 is invalid') },
-      /^This kernel refused it with the default parameters, and old differs from the default: R1 is invalid\.$/,
-    ],
-    [
       'and no kernel was asked',
       { known: { resolution: resolution('unknown', 'poison'), proofs: [] } },
       /A parameter may/,

@@ -15,7 +15,7 @@ import type {
 } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
 import { nearest, type Closeness, type Nearest } from './proofs.js';
-import { typeFindings } from './type-findings.js';
+import { typeFindings, type Loaded } from './type-findings.js';
 
 /** What is asked: a release, on a kernel, in a machine. Undefined is what nobody has told. */
 export interface Question {
@@ -43,17 +43,16 @@ export function decide({ kernel, features, machine, others, release, known }: Qu
     const found = together([gate, object === undefined ? noObject(kernel, release) : unreadable()]);
     return answer(found, undefined, { resolution: 'impossible', types: kernel.showsBtf === false ? 'missing' : 'own' });
   }
-  const near = nearest(kernel, known.proofs);
-  const loaded = near.exact?.proof.verdict === 'accepted';
-  const types = typeFindings(kernel, machine, release, object, known, loaded);
+  const asked = askedOf(kernel, release, known);
+  const types = typeFindings(kernel, machine, object, known, asked.loaded);
   const found = together([
     gate,
     featureFindings(kernel, features, release, object),
     machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, others, release, object),
     types,
-    proofFindings(near, known, release),
+    proofFindings(asked, known, release),
   ]);
-  return answer(found, proofOf(near), types);
+  return answer(found, proofOf(asked), types);
 }
 
 function noObject({ kernelArch }: KernelFacts, { arches }: ReleaseFacts): Findings {
@@ -104,37 +103,68 @@ function besideFindings(
   return doubt('memory_together', `${sums}; ${room}, so that it fits only if not all of those attach.`);
 }
 
+/** What kernels like this one were asked: with these parameters, or where none was, with the default ones. */
+interface Asked extends Nearest {
+  readonly loaded: Loaded;
+  /** With these parameters. */
+  readonly isSame: boolean;
+  /** Them, where they are not the default: ` with depth = 64`. */
+  readonly withParams: string;
+}
+
+const PARAMS_CHARS_MAX = 200;
+
 /** A verifier takes parameters for constants: with others it sees another program, and its word is about the one it saw. */
-function proofFindings({ exact, series }: Nearest, { unproven }: Known, { changedParams }: ReleaseFacts): Findings {
+function askedOf(kernel: KernelFacts, { globals, changedParams, params }: ReleaseFacts, { proofs }: Known): Asked {
+  const with_ = (wanted: string): Nearest =>
+    nearest(
+      kernel,
+      proofs.filter((proof) => proof.globals === wanted),
+    );
+  const byDefault = with_('');
+  const isLoaded = ({ exact }: Nearest): boolean => exact?.proof.verdict === 'accepted';
+  if (globals === '') return { ...byDefault, loaded: isLoaded(byDefault) ? 'so' : 'no', isSame: true, withParams: '' };
+  const same = with_(globals);
+  // What this very kernel says of the defaults counts for more than what one like it says of these.
+  const isLike =
+    same.series.some(({ verdict }) => verdict !== 'unknown') && byDefault.exact?.proof.verdict !== 'refused';
+  const isSame = same.exact !== undefined || isLike;
+  const named = changedParams.map((name) => `${name} = ${JSON.stringify(params[name])}`).join(', ');
+  return {
+    ...(isSame ? same : byDefault),
+    loaded: isLoaded(same) ? 'so' : isLoaded(byDefault) ? 'by_default' : 'no',
+    isSame,
+    withParams: isSame ? ` with ${named.slice(0, PARAMS_CHARS_MAX)}` : '',
+  };
+}
+
+function proofFindings(asked: Asked, { unproven }: Known, { changedParams }: ReleaseFacts): Findings {
+  const { exact, series, isSame, withParams } = asked;
   const word = exact?.proof.verdict;
   const others = `${changedParams.join(', ')} ${changedParams.length === 1 ? 'differs' : 'differ'} from the default`;
-  const isProven = changedParams.length === 0;
-  if (word === 'accepted') {
-    return isProven
-      ? NOTHING_FOUND
-      : doubt('other_params', `It was loaded with the default parameters, and ${others}.`);
-  }
+  const loaded = isSame
+    ? NOTHING_FOUND
+    : doubt('other_params', `It was loaded with the default parameters, and ${others}.`);
+  if (word === 'accepted') return loaded;
   if (exact !== undefined && word === 'refused') {
-    if (!isProven) {
+    if (!isSame) {
       const [why = ''] = whyOf(exact.proof);
       return doubt('other_params', `This kernel refused it with the default parameters, and ${others}: ${why}`);
     }
     return together(
-      whyOf(exact.proof).map((sentence) => refusal('proven_refused', `This kernel refused it: ${sentence}`)),
+      whyOf(exact.proof).map((sentence) =>
+        refusal('proven_refused', `This kernel refused it${withParams}: ${sentence}`),
+      ),
     );
   }
   const refused = series.find(({ verdict }) => verdict === 'refused');
   if (refused) {
     const [why = ''] = whyOf(refused);
-    return doubt('series_refused', `${nameOf(refused)}, of the same series, refused it: ${why}`);
+    return doubt('series_refused', `${nameOf(refused)}, of the same series, refused it${withParams}: ${why}`);
   }
   const silent = exact ? together(whyOf(exact.proof).map((sentence) => doubt('unproven', sentence))) : NOTHING_FOUND;
   if (silent.doubts.length > 0) return silent;
-  if (series.some(({ verdict }) => verdict === 'accepted')) {
-    return isProven
-      ? NOTHING_FOUND
-      : doubt('other_params', `It was loaded with the default parameters, and ${others}.`);
-  }
+  if (series.some(({ verdict }) => verdict === 'accepted')) return loaded;
   const why = unproven === null ? '' : ` (the server's own kernel: ${unproven})`;
   return doubt('unproven', `No kernel like it has been asked to load it; only resolution is claimed${why}.`);
 }
@@ -148,10 +178,16 @@ function whyOf({ reasons, verdict }: Proof): string[] {
   });
 }
 
-function proofOf({ exact, series }: Nearest): PreflightProof | undefined {
-  if (exact?.proof.verdict === 'accepted') return shown(exact.closeness, exact.proof);
+/** The proof, and what is said of it. */
+interface Shown {
+  readonly proof: PreflightProof;
+  readonly withParams: string;
+}
+
+function proofOf({ exact, series, withParams }: Asked): Shown | undefined {
+  if (exact?.proof.verdict === 'accepted') return { proof: shown(exact.closeness, exact.proof), withParams };
   const like = series.find(({ verdict }) => verdict === 'accepted');
-  return like && exact?.proof.verdict !== 'refused' ? shown('same_series', like) : undefined;
+  return like && exact?.proof.verdict !== 'refused' ? { proof: shown('same_series', like), withParams } : undefined;
 }
 
 function shown(closeness: Closeness, { by, kernelRelease, kernelArch, at }: Proof): PreflightProof {
@@ -160,7 +196,7 @@ function shown(closeness: Closeness, { by, kernelRelease, kernelArch, at }: Proo
 
 function answer(
   { refusals, doubts }: Findings,
-  proof: PreflightProof | undefined,
+  proof: Shown | undefined,
   { resolution, types }: Pick<Answer, 'resolution' | 'types'>,
 ): Answer {
   const verdict = refusals.length > 0 ? 'refuses' : doubts.length > 0 || !proof ? 'unknown' : 'takes';
@@ -169,7 +205,7 @@ function answer(
   return {
     verdict,
     reasons: unique([...reasons.slice(0, REASONS_MAX), ...signing]),
-    proof: proof ?? null,
+    proof: proof?.proof ?? null,
     resolution,
     types,
   };
@@ -180,12 +216,12 @@ const AWAITING: Reason = {
   sentence: 'Its kernel shows no BTF: the one made for it awaits its signature, which it gets when it is offered.',
 };
 
-function proven({ closeness, by, kernelRelease, kernelArch }: PreflightProof): Reason {
+function proven({ proof: { closeness, by, kernelRelease, kernelArch }, withParams }: Shown): Reason {
   const who = `${kernelRelease} (${kernelArch}, ${by === 'lab' ? 'in the lab' : "the server's own"})`;
   const sentence = {
-    same_group: 'This very kernel has loaded it.',
-    same_build: `A kernel of the same build has loaded it: ${who}.`,
-    same_series: `A kernel of the same series has loaded it: ${who}; this build was not asked.`,
+    same_group: `This very kernel has loaded it${withParams}.`,
+    same_build: `A kernel of the same build has loaded it${withParams}: ${who}.`,
+    same_series: `A kernel of the same series has loaded it${withParams}: ${who}; this build was not asked.`,
   }[closeness];
   return { kind: 'proven', sentence };
 }

@@ -63,8 +63,10 @@ export interface ReleaseFacts {
   readonly object: ObjectNeeds | 'unreadable' | undefined;
   /** With what it is to run; defaults included. */
   readonly params: Readonly<Record<string, ParamValue>>;
-  /** Parameters that the programs hold and that differ from their defaults, with which alone kernels were asked. */
+  /** Parameters that the programs hold and that differ from their defaults. */
   readonly changedParams: readonly string[];
+  /** What the parameters make of its data, as the lab names it; empty for what the defaults make of it. */
+  readonly globals: string;
 }
 
 /** What one kernel made of the release when it was asked to load it. */
@@ -79,6 +81,8 @@ export interface Proof {
   /** Undefined where it was not noted: the server's. */
   readonly jit: string | null | undefined;
   readonly lsm: readonly string[] | undefined;
+  /** Of what it was asked with: ReleaseFacts. */
+  readonly globals: string;
   readonly verdict: KernelVerdictWord;
   readonly reasons: readonly VerdictReason[];
   readonly at: Date;

@@ -1,5 +1,7 @@
-import type { Answer, KernelFacts, Known, MachineFacts, ObjectNeeds, ReleaseFacts, Resolution } from './facts.js';
+import type { Answer, KernelFacts, Known, MachineFacts, ObjectNeeds, Resolution } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
+
+export type Loaded = 'so' | 'by_default' | 'no';
 
 export interface TypeFindings extends Findings {
   readonly resolution: Answer['resolution'];
@@ -8,21 +10,20 @@ export interface TypeFindings extends Findings {
 
 /**
  * Whether the object finds its way in this kernel's types. `loaded`: this very kernel has taken the object with its own types,
- * which says more about what is missing than the types do.
+ * which says more about what is missing than the types do: with these parameters, or only with the default ones.
  */
 export function typeFindings(
   kernel: KernelFacts,
   machine: MachineFacts | undefined,
-  release: ReleaseFacts,
   object: ObjectNeeds,
   known: Known,
-  loaded: boolean,
+  loaded: Loaded,
 ): TypeFindings {
   const byId = typeIdFindings(kernel, object);
   if (object.relocations === 0) return { ...together(byId), resolution: 'not_needed', types: 'not_needed' };
   const source = kernel.showsBtf === false ? tailoredFindings(kernel, machine, known) : shownFindings(known);
   const { resolution } = known;
-  const resolved = resolution === undefined ? NOTHING_FOUND : resolutionFindings(resolution, kernel, release, loaded);
+  const resolved = resolution === undefined ? NOTHING_FOUND : resolutionFindings(resolution, kernel, loaded);
   return {
     ...together([...byId, source, resolved]),
     resolution: resolution?.word ?? 'impossible',
@@ -75,12 +76,7 @@ function tailoredFindings(kernel: KernelFacts, machine: MachineFacts | undefined
   return refusal('btf_missing', sentence);
 }
 
-function resolutionFindings(
-  resolution: Resolution,
-  { showsBtf }: KernelFacts,
-  { changedParams }: ReleaseFacts,
-  loaded: boolean,
-): Findings {
+function resolutionFindings(resolution: Resolution, { showsBtf }: KernelFacts, loaded: Loaded): Findings {
   if (resolution.word === 'pending') {
     return doubt(
       'pending',
@@ -99,7 +95,7 @@ function resolutionFindings(
           return refusal(kind, `The server refuses it, since the kernel would not: ${sentence}`);
         case 'poison':
           // What keeps the program from what is missing may be more than constants; the kernel that loaded it knows.
-          if (loaded && (certain ? showsBtf !== false : changedParams.length === 0)) return NOTHING_FOUND;
+          if (certain ? loaded !== 'no' && showsBtf !== false : loaded === 'so') return NOTHING_FOUND;
           return certain
             ? refusal(kind, sentence)
             : doubt(kind, `${sentence} A parameter may keep it from getting there.`);

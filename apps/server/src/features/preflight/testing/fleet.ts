@@ -102,7 +102,7 @@ export class PaperFleet {
     const { id: kernelGroupId } = kernelGroupOf(facts);
     const [kernel] = await this.get(KernelList).groups([kernelGroupId]);
     const btfDigest = kernel?.btf.digest ?? null;
-    const verdict = { stage: 'prove', verdict: 'accepted', reasons: [], facts: {}, btfDigest } as const;
+    const verdict = { stage: 'prove', globals: '', verdict: 'accepted', reasons: [], facts: {}, btfDigest } as const;
     await this.get(KernelVerdicts).record({ ...verdict, releaseId, kernelGroupId, ...given });
   }
 

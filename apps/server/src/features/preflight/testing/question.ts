@@ -40,6 +40,7 @@ const release: ReleaseFacts = {
   object,
   params: {},
   changedParams: [],
+  globals: '',
 };
 export const proof: Proof = {
   by: 'lab',
@@ -50,6 +51,7 @@ export const proof: Proof = {
   userBits: 64,
   jit: 'on',
   lsm: ['lockdown'],
+  globals: '',
   verdict: 'accepted',
   reasons: [],
   at: new Date('2026-03-01T12:00:00Z'),
