@@ -63,19 +63,29 @@ function unreadable(): Findings {
   return doubt('unread', 'The object of the release cannot be read any more.');
 }
 
-/** The agent counts in the same way before it loads anything. */
+/** What its maps take there; 0 where that cannot be told. */
+export function mapBytesOf({ kernel, machine, release: { object } }: Question): number {
+  return machine === undefined || typeof object !== 'object' ? 0 : mapBytesOn(kernel, machine, object);
+}
+
+/** The agent counts in the same way. Without the number of possible CPUs it is at least that much. */
+function mapBytesOn({ pageBytes }: KernelFacts, { cpus, possibleCpus }: MachineFacts, object: ObjectNeeds): number {
+  return object.mapBytes({ cpus: Math.max(cpus, possibleCpus ?? 0, 1), pageBytes: Math.max(pageBytes, 1) });
+}
+
+/** As the agent decides before it loads anything. */
 function memoryFindings(
-  { pageBytes }: KernelFacts,
-  { cpus, possibleCpus, memoryBytes }: MachineFacts,
+  kernel: KernelFacts,
+  machine: MachineFacts,
   others: OtherRuns | undefined,
   { budgetBytes }: ReleaseFacts,
   object: ObjectNeeds,
 ): Findings {
-  // Without the number of possible CPUs it is at least that much.
-  const bytes = object.mapBytes({ cpus: Math.max(cpus, possibleCpus ?? 0, 1), pageBytes: Math.max(pageBytes, 1) });
+  const bytes = mapBytesOn(kernel, machine, object);
+  const { memoryBytes } = machine;
   const over = bytes > budgetBytes;
   const large = memoryBytes > 0 && bytes > mapBytesMax(memoryBytes);
-  const maps = `Its maps take ${kibibytes(bytes)} on this machine${largePages(pageBytes)}`;
+  const maps = `Its maps take ${kibibytes(bytes)} on this machine${largePages(kernel.pageBytes)}`;
   return together([
     over ? refusal('budget', `${maps}, and the probe's budget is ${kibibytes(budgetBytes)}.`) : NOTHING_FOUND,
     large

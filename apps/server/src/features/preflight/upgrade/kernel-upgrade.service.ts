@@ -7,12 +7,14 @@ import { Devices, readSelector } from '../../devices/index.js';
 import { KernelList } from '../../kernels/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import { Runs, type WantedRun } from '../../runs/index.js';
-import { decide } from '../decide/decide.js';
+import { decide, mapBytesOf, type Question } from '../decide/decide.js';
+import type { OtherRuns } from '../decide/facts.js';
 import { featureFactsOf, machineFactsOf } from '../kernel-facts.js';
 import { ReleaseReader } from '../release-reader.js';
 import { resolveBudget, VerdictReader, type AskedKernel, type ResolveBudget } from '../verdict-reader.js';
+import { memoryTogether, type JudgedRun, type JudgedTarget } from './memory-together.js';
 import { addedKernels, isOfSeries, targetsFor, type Target } from './targets.js';
-import { upgradeReport, type MovedRun } from './upgrade-report.js';
+import { upgradeReport } from './upgrade-report.js';
 
 type Request = BodyOf<'kernelUpgrade'>;
 
@@ -45,56 +47,60 @@ export class KernelUpgrade {
       addTo(byRelease, run.releaseId, { ...run, facts });
     }
     const budget = resolveBudget();
-    const moved: MovedRun[] = [];
+    const judged: JudgedRun[] = [];
     for (const [releaseId, runs] of byRelease) {
-      moved.push(...(await this.moved(releaseId, runs, kernels, features, budget)));
+      judged.push(...(await this.judged(releaseId, runs, kernels, features, budget)));
     }
     const targets = [...told.values()].flatMap((facts) => targetsFor(facts, kernels));
     return upgradeReport(
       selected.length,
-      moved,
+      memoryTogether(judged),
       targets.map(({ facts }) => facts),
     );
   }
 
-  private async moved(
+  /** Each by itself. */
+  private async judged(
     releaseId: string,
     runs: readonly RunOnDevice[],
     kernels: readonly AskedKernel[],
     features: ReadonlyMap<string, Facts>,
     budget: ResolveBudget,
-  ): Promise<MovedRun[]> {
+  ): Promise<JudgedRun[]> {
     const release = await this.releases.get(releaseId);
     const arches = runs.map(({ facts }) => facts.kernelArch);
     const used = kernels.filter(({ kernelArch }) => arches.some((arch) => arch === kernelArch));
-    const moved: MovedRun[] = [];
+    const judged: JudgedRun[] = [];
     for (const [, alike] of byParams(runs)) {
       const facts = await this.reader.factsFor(release, alike[0]?.params ?? {}, arches);
       const knownOf = await this.verdicts.knownOf(release, facts, used, budget);
-      const answerFor = (device: Facts, { asked, facts: kernel }: Target): PreflightAnswer => {
+      const judge = (device: Facts, { asked, facts: kernel }: Target): JudgedTarget => {
         const told = kernel.id === null ? undefined : features.get(kernel.id);
-        return decide({
+        const question: Question = {
           kernel,
           features: told && featureFactsOf(told),
           machine: machineFactsOf(device),
           release: facts(kernel.kernelArch),
           known: knownOf(asked),
-        });
+        };
+        const beside = (others: OtherRuns): PreflightAnswer => decide({ ...question, others });
+        return { kernel, answer: decide(question), mapBytes: mapBytesOf(question), beside };
       };
-      const answersFor = (device: Facts): MovedRun['answers'] => {
+      const targetsOf = (device: Facts): readonly JudgedTarget[] => {
         const targets = targetsFor(device, kernels);
         if (targets.length === 0) return [noKernel(device.kernelArch)];
-        return targets.map((target) => ({ kernel: target.facts, answer: answerFor(device, target) }));
+        return targets.map((target) => judge(device, target));
       };
-      const known = new Map<string, MovedRun>();
-      for (const { facts: device } of alike) {
+      const known = new Map<string, readonly JudgedTarget[]>();
+      for (const { deviceId, facts: device } of alike) {
         const kind = kindOf(device);
-        const run = known.get(kind) ?? { release, arch: device.kernelArch, answers: answersFor(device) };
-        known.set(kind, run);
-        moved.push(run);
+        const targets = known.get(kind) ?? targetsOf(device);
+        known.set(kind, targets);
+        const { kernelArch: arch, memoryBytes } = device;
+        judged.push({ deviceId, memoryBytes, release, arch, targets });
       }
     }
-    return moved;
+    return judged;
   }
 
   private async wanted({ kernelGroupId, series = '', arch }: Request): Promise<AskedKernel[]> {
@@ -126,11 +132,15 @@ function kindOf({ kernelArch, userBits, jit, lsm, cpus, possibleCpus, memoryByte
   return JSON.stringify([kernelArch, userBits, jit, lsm, cpus, possibleCpus, memoryBytes, understands]);
 }
 
-function noKernel(arch: string): MovedRun['answers'][number] {
+function noKernel(arch: string): JudgedTarget {
   const sentence = `No such kernel for ${arch} is known: add one to the lab, or its types with bpfleet btf add.`;
   const reasons = [{ kind: 'no_kernel', sentence }];
-  return {
-    kernel: null,
-    answer: { verdict: 'unknown', reasons, proof: null, resolution: 'impossible', types: 'missing' },
+  const answer: PreflightAnswer = {
+    verdict: 'unknown',
+    reasons,
+    proof: null,
+    resolution: 'impossible',
+    types: 'missing',
   };
+  return { kernel: null, answer, mapBytes: 0, beside: () => answer };
 }

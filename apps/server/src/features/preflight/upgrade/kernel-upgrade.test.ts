@@ -9,6 +9,7 @@ import { foreignBtf } from '../../kernels/testing/kernel-btf.js';
 import { kernelFacts, PaperFleet } from '../testing/fleet.js';
 import { isOfSeries } from './targets.js';
 
+const MIB = 1024 ** 2;
 const old = kernelFacts('arm64-5.10');
 const middle = kernelFacts('arm64-6.1');
 const recent = kernelFacts('arm64-6.12');
@@ -80,6 +81,32 @@ describeWithKernel('what breaks if devices move to another kernel', ['clang'], (
     ]);
     expect(result).toMatchObject({ devices: 3, runs: 5, takes: 3, refuses: 2, unknown: 0, pending: 0 });
     expect(result.kernels).toMatchObject([{ kernelRelease: recent.kernelRelease, id: kernelGroupOf(recent).id }]);
+  });
+
+  it('adds up what the maps of all runs of a device take there, but for those that break there anyway', async () => {
+    await lab();
+    const ring = `struct { int (*type)[27]; int (*max_entries)[${4 * MIB}]; } ring SEC(".maps");`;
+    const large = (reads: string) => fleet.release(compileCore(`${ring} ${reads}`), 'budget: { map_bytes: 8MiB }');
+    const [good, poisoned] = [await large(READS_PID), await large(READS_OLD_STATE)];
+    await fleet.prove(good, recent);
+    // Room for five rings and no sixth.
+    const facts = { ...old, memoryBytes: 96 * MIB };
+    const [full, room, broken] = [await fleet.device(facts), await fleet.device(facts), await fleet.device(facts)];
+    for (let count = 0; count < 6; count++) await fleet.running(full, good);
+    for (let count = 0; count < 5; count++) {
+      await fleet.running(room, good);
+      await fleet.running(broken, good);
+    }
+    await fleet.running(broken, poisoned);
+    const result = await ask({ series: '6.12' });
+    expect(shown(result)).toEqual([
+      [poisoned, recent.kernelRelease, 'refuses', 1, 'poison'],
+      [good, recent.kernelRelease, 'unknown', 6, 'memory_together'],
+      [good, recent.kernelRelease, 'takes', 10, 'proven'],
+    ]);
+    expect(result.rows[1]?.reasons[0]?.sentence).toMatch(
+      /beside the \d+ KiB of 5 other runs, together .* have 24576 KiB/,
+    );
   });
 
   it('counts only what is to run now, on the devices that the selector holds', async () => {
