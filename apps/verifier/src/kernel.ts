@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { machine, release } from 'node:os';
+import { release } from 'node:os';
 import { gnuBuildId } from '@bpfleet/btf';
+import { kernelMachine } from '@bpfleet/node-libbpf';
 import type { KernelReport } from './report.js';
 
 // Bits of CapEff (linux/capability.h).
@@ -11,7 +12,7 @@ const capBpf = 39n;
 export function describeKernel(): KernelReport {
   return {
     release: release(),
-    arch: machine(),
+    arch: kernelMachine(),
     buildId: readBuildId('/sys/kernel/notes'),
     btf: existsSync('/sys/kernel/btf/vmlinux'),
     jit: readText('/proc/sys/net/core/bpf_jit_enable'),

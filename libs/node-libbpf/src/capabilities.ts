@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { machine, release } from 'node:os';
+import { release } from 'node:os';
+import { kernelMachine } from './kernel-machine.js';
 
 /** The capabilities that the kernel asks for in what this library does (capabilities(7)). */
 const capabilityBits = {
@@ -107,7 +108,7 @@ export function readPrivilegeFacts(): PrivilegeFacts {
   return {
     effective: effectiveCapabilities(),
     kernel: kernelVersion(),
-    machine: machine(),
+    machine: kernelMachine(),
     unprivilegedBpfDisabled: readNumber('/proc/sys/kernel/unprivileged_bpf_disabled'),
     perfEventParanoid: readNumber('/proc/sys/kernel/perf_event_paranoid'),
     tracefsReadable: isReadable('/sys/kernel/tracing/events') && isReadable('/sys/kernel/debug/tracing/events'),

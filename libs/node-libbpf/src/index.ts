@@ -97,6 +97,7 @@ export { activeLsms } from './kernel-features.js';
 export type { Answer, FeatureName } from './kernel-features.js';
 export { hasConfig, readKernelConfig } from './kernel-config.js';
 export type { ConfigAnswer, KernelConfig } from './kernel-config.js';
+export { kernelMachine } from './kernel-machine.js';
 export { KernelSymbols } from './kernel-symbols.js';
 export type { KernelSymbol, KernelSymbolOptions, ResolvedAddress } from './kernel-symbols.js';
 export { kernelBuildId, listKernelBtf, readBtf, readKernelBtf } from './kernel-btf.js';

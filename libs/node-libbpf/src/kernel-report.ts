@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { machine, release } from 'node:os';
+import { release } from 'node:os';
 import { requireText } from './arguments.js';
 import type { CapabilityName, PrivilegeFacts } from './capabilities.js';
 import { missingCapabilities, readPrivilegeFacts } from './capabilities.js';
@@ -10,6 +10,7 @@ import type { Answer, FeatureName, Found } from './kernel-features.js';
 import { activeLsms, featureProbes } from './kernel-features.js';
 import { native } from './native.js';
 import { typeFinder } from './type-finder.js';
+import { kernelMachine } from './kernel-machine.js';
 
 const typesMax = 1024;
 
@@ -155,7 +156,7 @@ export function probeKernel(options: ProbeKernelOptions = {}): KernelReport {
   return {
     format: 1,
     release: release(),
-    machine: machine(),
+    machine: kernelMachine(),
     buildId: kernelBuildId() ?? null,
     possibleCpus: native.possibleCpus(),
     capabilities: [...privileges.effective],

@@ -1,4 +1,3 @@
-import { machine } from 'node:os';
 import { is32Bit } from './capabilities.js';
 import type { Codec } from './codec.js';
 import { encoded, requireCodec, toBytes, u32Codec } from './codec.js';
@@ -6,6 +5,7 @@ import { argumentError, succeed, unsupportedError } from './errors.js';
 import { errnoName } from './errno.js';
 import { BpfMap } from './map.js';
 import { native } from './native.js';
+import { kernelMachine } from './kernel-machine.js';
 
 /**
  * A hash or array whose values are maps (≥ 4.12). User space writes descriptors and reads ids; this hides both. Throws
@@ -20,7 +20,7 @@ export class MapOfMaps<Key = Buffer> {
   constructor(map: BpfMap, key?: Codec<Key>) {
     const fits = map instanceof BpfMap && ['array_of_maps', 'hash_of_maps'].includes(map.type);
     if (!fits) throw argumentError('open a map of maps', 'expected a BpfMap of type array_of_maps or hash_of_maps');
-    if (map.type === 'array_of_maps' && is32Bit(machine())) {
+    if (map.type === 'array_of_maps' && is32Bit(kernelMachine())) {
       const advice = '32-bit kernels read other slots of it than are written: use a hash_of_maps';
       throw unsupportedError(`open ${map.name} as an array of maps`, advice);
     }

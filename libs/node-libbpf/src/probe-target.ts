@@ -1,10 +1,10 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { machine } from 'node:os';
 import { requireInteger, requireText } from './arguments.js';
 import { ArmProgram } from './arm-program.js';
 import { argumentError, LibbpfError, unsupportedError } from './errors.js';
 import type { UserTarget } from './user-file.js';
 import { userFile } from './user-file.js';
+import { kernelMachine } from './kernel-machine.js';
 
 const functionsMax = 65_536;
 
@@ -179,7 +179,7 @@ export function attachToFile<Made>(
   operation: string,
   target: UserTarget,
   attach: () => Made,
-  kernel = machine(),
+  kernel = kernelMachine(),
 ): Made {
   if (!checkFile(operation, target, kernel)) return attach();
   try {

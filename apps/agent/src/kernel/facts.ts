@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
-import { cpus, endianness, hostname, machine, release, totalmem } from 'node:os';
+import { cpus, endianness, hostname, release, totalmem } from 'node:os';
+import { kernelMachine } from '@bpfleet/node-libbpf';
 import { gnuBuildId, pageBytesOf } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
 import { AgentError } from '../agent-error.js';
@@ -21,7 +22,7 @@ function readText(path: string): string | undefined {
 
 /** The kernel's, which can differ from user land's: an ARM64 kernel under 32-bit programs. */
 function kernelArch(): Facts['kernelArch'] {
-  const name = machine();
+  const name = kernelMachine();
   if (name === 'x86_64') return 'x86_64';
   return name === 'aarch64' || name === 'arm64' ? 'arm64' : 'arm';
 }
