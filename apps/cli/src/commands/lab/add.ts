@@ -31,6 +31,7 @@ const afterHelp = `
 A kernel of your own board needs what the VM is made of: virtio-mmio, virtio-blk, virtio-console, ext4, devtmpfs, initramfs, and
 the console ttyAMA0 (PL011); docs/lab-kernel.config is to be merged into its configuration. With --kernel-package drivers may be
 modules: they are taken out of the package. Where it does not come up, "bpfleet lab list" shows its last words.
+What was uploaded before an "add" that came to no end is kept for a day, and removed by the next upload after that.
 
   bpfleet lab add --suite trixie --arch arm64 --cmdline "lsm=lockdown,yama,bpf"
   bpfleet lab add --image arch/arm64/boot/Image --vmlinux vmlinux --arch arm64 --name gateway-5.15

@@ -1,69 +1,34 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createTestDatabase, describeWithKernel, type TestDatabase } from '@bpfleet/testkit';
-import type { RunReport, Facts } from '@bpfleet/wire';
+import { describeWithKernel } from '@bpfleet/testkit';
+import type { RunReport } from '@bpfleet/wire';
 import { Assignments } from '../assignments/assignments.service.js';
-import { AssignmentsApiModule } from '../assignments/index.js';
-import { ControlModule } from '../control/index.js';
 import { Refusals } from '../control/refusals.js';
-import { addDevice, addRelease, Bench, benchFacts } from '../control/testing/bench.js';
-import { assign, birth, report, settle, sync } from '../control/testing/steps.js';
-import { DebugApiModule } from '../debug/index.js';
+import { addDevice, type Bench } from '../control/testing/bench.js';
+import { assign, report, settle, sync } from '../control/testing/steps.js';
 import { DebugRuns } from '../debug/debug-runs.service.js';
-import { KernelBuilds } from '../kernels/btf/kernel-builds.js';
-import { KernelsApiModule } from '../kernels/index.js';
-import { compileCore, READS_OLD_STATE, READS_PID } from '../kernels/testing/core-object.js';
-import { foreignBtf } from '../kernels/testing/kernel-btf.js';
+import { READS_OLD_STATE, READS_PID } from '../kernels/testing/core-object.js';
+import { UntypedFleet } from '../kernels/testing/untyped-fleet.js';
 import { Runs } from './index.js';
 
-const BUILD = 'b2'.repeat(20);
 const FENTRY = 'SEC("fentry/do_unlinkat") int p(void *ctx) { return 0; }';
 const LSM = 'SEC("lsm/inode_unlink") int p(void *ctx) { return 0; }';
-const armv7: Facts = {
-  ...benchFacts,
-  kernelArch: 'arm',
-  userBits: 32,
-  kernelRelease: '6.1.0-50-armmp',
-  kernelBuildId: BUILD,
-  btfDigest: null,
-  understands: ['addendum'],
-};
 const NO_BTF = { code: 'BTF_MISSING', message: 'the kernel shows no BTF' };
 
 describeWithKernel('a refusal that the server hears late', ['clang'], () => {
-  const objects = new Map<string, Buffer>();
-  let database: TestDatabase;
+  let fleet: UntypedFleet;
   let bench: Bench;
-  let probes = 0;
-  let connections = 0;
 
   beforeAll(async () => {
-    for (const source of [FENTRY, LSM, READS_PID, READS_OLD_STATE]) objects.set(source, compileCore(source));
-    database = await createTestDatabase();
-    const modules = [ControlModule, AssignmentsApiModule, DebugApiModule, KernelsApiModule];
-    bench = await Bench.start({ databaseUrl: database.url, modules });
-    bench.link.connect();
+    fleet = await UntypedFleet.start([FENTRY, LSM, READS_PID, READS_OLD_STATE]);
+    bench = fleet.bench;
   });
-  afterAll(async () => {
-    await bench?.stop();
-    await database?.drop();
-  });
-  beforeEach(async () => {
-    await bench.prisma.assignment.updateMany({ data: { state: 'withdrawn' } });
-    await bench.prisma.kernelBuild.deleteMany();
-    await bench.prisma.kernelBtf.deleteMany();
-    await bench.prisma.device.deleteMany();
-  });
-
-  const addBtf = () =>
-    bench
-      .get(KernelBuilds)
-      .add('kari', { bytes: foreignBtf('armhf-6.1'), buildId: BUILD, arch: 'arm', replace: false });
+  afterAll(() => fleet?.stop());
+  beforeEach(() => fleet.clear());
 
   /** A probe that was offered to a device of which no types are known. */
   async function offered(source: string) {
-    const device = await addDevice(bench);
-    await birth(bench, device, ++connections, { facts: armv7 });
-    const release = await addRelease(bench, { probe: `late_${probes++}`, object: objects.get(source) as Buffer });
+    const device = await fleet.born();
+    const release = await fleet.publish(source);
     const assignment = await assign(bench, release.id, 'all');
     await settle(bench);
     const [run] = await bench.get(Runs).list({ device, limit: 10 });
@@ -99,7 +64,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
     ['LSM', LSM],
   ])('leaves the server’s own in place, when types came before the device’s word: %s', async (_, source) => {
     const one = await offered(source);
-    await addBtf();
+    await fleet.addBtf();
     await settle(bench);
     await one.say('ACCEPTED');
     await one.say('REJECTED', { error: NO_BTF });
@@ -115,7 +80,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
 
   it('leaves it in place too when the device had not come to a word of its own', async () => {
     const one = await offered(FENTRY);
-    await addBtf();
+    await fleet.addBtf();
     await settle(bench);
     await one.say('REMOVED');
     expect(await truth(one)).toEqual({ entries: 0, wanted: [['REJECTED', 'KERNEL_TYPES']] });
@@ -127,7 +92,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
   ] as const)('is kept beside the server’s own, when the device had %s it before', async (_, state, error) => {
     const one = await offered(FENTRY);
     await one.say(state, { error });
-    await addBtf();
+    await fleet.addBtf();
     await settle(bench);
     await one.say('REMOVED');
     expect(await truth(one)).toEqual({ entries: 0, wanted: [['REJECTED', 'KERNEL_TYPES']] });
@@ -138,7 +103,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
   it('does not keep quiet about what ran until its types were known', async () => {
     const one = await offered(READS_OLD_STATE);
     await one.say('ATTACHED');
-    await addBtf();
+    await fleet.addBtf();
     await settle(bench);
     await one.say('ATTACHED');
     await one.say('REMOVED');
@@ -147,7 +112,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
 
   it('is not taken for an answer to what is offered now, where the types do', async () => {
     const one = await offered(READS_PID);
-    await addBtf();
+    await fleet.addBtf();
     await settle(bench);
     await one.say('REJECTED', { error: NO_BTF });
     expect(await truth(one)).toEqual({ entries: 1, wanted: [['OFFERED', undefined]] });
@@ -155,13 +120,12 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
   });
 
   it('is not either, where the device was asked before it had told its kernel', async () => {
-    await addBtf();
+    await fleet.addBtf();
     const device = await addDevice(bench);
-    const source = objects.get(READS_PID) as Buffer;
-    const release = await addRelease(bench, { probe: `late_${probes++}`, object: source });
+    const release = await fleet.publish(READS_PID);
     await assign(bench, release.id, 'all');
     const [first] = (await sync(bench, device)).desired?.entries ?? [];
-    await birth(bench, device, ++connections, { facts: armv7 });
+    await fleet.birth(device);
     await settle(bench);
     const run = first?.run ?? '';
     await bench.say(device, { kind: 'run', run }, report(run, release.digest, 'REJECTED', 3, { error: NO_BTF }));
@@ -226,13 +190,12 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
     });
 
     it('stands in the history of a debug run that the server refused, beside the server’s own', async () => {
-      const device = await addDevice(bench);
-      await birth(bench, device, ++connections, { facts: armv7 });
-      const release = await addRelease(bench, { probe: `late_${probes++}`, object: objects.get(FENTRY) as Buffer });
+      const device = await fleet.born();
+      const release = await fleet.publish(FENTRY);
       const body = { device, releaseId: release.id, params: {}, minutes: 10 };
       const { id } = await bench.get(DebugRuns).create('kari', body);
       await settle(bench);
-      await addBtf();
+      await fleet.addBtf();
       await settle(bench);
       await bench.say(device, { kind: 'run', run: id }, report(id, release.digest, 'REJECTED', 1, { error: NO_BTF }));
       await bench.say(device, { kind: 'run', run: id }, report(id, release.digest, 'REMOVED', 2));
@@ -242,9 +205,8 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
     });
 
     it('is kept for a debug run whose time was up', async () => {
-      const device = await addDevice(bench);
-      await birth(bench, device, ++connections, { facts: armv7 });
-      const release = await addRelease(bench, { probe: `late_${probes++}`, object: objects.get(FENTRY) as Buffer });
+      const device = await fleet.born();
+      const release = await fleet.publish(FENTRY);
       const body = { device, releaseId: release.id, params: {}, minutes: 1 };
       const { id } = await bench.get(DebugRuns).create('kari', body);
       await settle(bench);

@@ -1,70 +1,32 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { parseBtf, readObject, tailorBtf } from '@bpfleet/btf';
 import { acceptAddendum, acceptBlob, acceptDesired, digestOf, type DesiredEntry } from '@bpfleet/trust';
-import { createTestDatabase, describeWithKernel, type TestDatabase } from '@bpfleet/testkit';
-import { decodeBlobChunk, docErrorSchema, parseMessage, type Facts } from '@bpfleet/wire';
+import { createTestDatabase, describeWithKernel } from '@bpfleet/testkit';
+import { decodeBlobChunk, docErrorSchema, parseMessage } from '@bpfleet/wire';
 import { AssignmentsApiModule } from '../../assignments/index.js';
 import { ControlModule } from '../../control/index.js';
 import { addDevice, addRelease, Bench, benchFacts } from '../../control/testing/bench.js';
 import { assign, birth, report, settle, sync } from '../../control/testing/steps.js';
-import { DebugApiModule } from '../../debug/index.js';
 import { DebugRuns } from '../../debug/debug-runs.service.js';
-import { KernelBuilds } from '../btf/kernel-builds.js';
 import { kernelGroupOf } from '../groups/index.js';
-import { KernelBtfs, KernelsApiModule, KernelVerdicts } from '../index.js';
+import { KernelBtfs, KernelVerdicts } from '../index.js';
 import { compileCore, READS_LONG, READS_OLD_STATE, READS_PID } from '../testing/core-object.js';
 import { foreignBtf } from '../testing/kernel-btf.js';
+import { UNTYPED_BUILD, untyped, UntypedFleet } from '../testing/untyped-fleet.js';
 import { ResolveWorker } from '../verdicts/resolve-worker.js';
-
-const BUILD = 'a1'.repeat(20);
-const arm: Facts = {
-  ...benchFacts,
-  kernelArch: 'arm',
-  userBits: 32,
-  kernelRelease: '6.1.0-50-armmp',
-  kernelBuildId: BUILD,
-  btfDigest: null,
-  understands: ['addendum'],
-};
 
 describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
   const armhf = foreignBtf('armhf-6.1');
   const arm64 = foreignBtf('arm64-6.1');
-  const objects = new Map<string, Buffer>();
-  let database: TestDatabase;
+  let fleet: UntypedFleet;
   let bench: Bench;
-  let probes = 0;
-  let connections = 0;
 
   beforeAll(async () => {
-    for (const source of [READS_PID, READS_OLD_STATE, READS_LONG]) objects.set(source, compileCore(source));
-    database = await createTestDatabase();
-    const modules = [ControlModule, AssignmentsApiModule, DebugApiModule, KernelsApiModule];
-    bench = await Bench.start({ databaseUrl: database.url, modules });
-    bench.link.connect();
+    fleet = await UntypedFleet.start([READS_PID, READS_OLD_STATE, READS_LONG]);
+    bench = fleet.bench;
   });
-  afterAll(async () => {
-    await bench?.stop();
-    await database?.drop();
-  });
-  beforeEach(async () => {
-    await bench.prisma.assignment.updateMany({ data: { state: 'withdrawn' } });
-    await bench.prisma.kernelBuild.deleteMany();
-    await bench.prisma.kernelBtf.deleteMany();
-    await bench.prisma.device.deleteMany();
-  });
-
-  const addBtf = (bytes: Buffer, arch: 'arm' | 'arm64' = 'arm', replace = false) =>
-    bench.get(KernelBuilds).add('kari', { bytes, buildId: BUILD, arch, replace });
-
-  const publish = (source: string) =>
-    addRelease(bench, { probe: `tailored_${probes++}`, object: objects.get(source) as Buffer });
-
-  async function born(facts: Facts = arm): Promise<string> {
-    const device = await addDevice(bench);
-    await birth(bench, device, ++connections, { facts });
-    return device;
-  }
+  afterAll(() => fleet?.stop());
+  beforeEach(() => fleet.clear());
 
   /** What the device is to run, as it was last told. */
   async function entriesOf(device: string): Promise<readonly DesiredEntry[]> {
@@ -84,13 +46,13 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
   }
 
   it('is offered a release with an addendum for its build, which it can check, and the BTF that it names', async () => {
-    await addBtf(armhf);
-    const device = await born();
-    const release = await publish(READS_PID);
+    await fleet.addBtf();
+    const device = await fleet.born();
+    const release = await fleet.publish(READS_PID);
     await assign(bench, release.id, 'all');
     const [entry] = await entriesOf(device);
     const envelope = await get(device, { kind: 'addendum', digest: entry?.addendum });
-    const use = { release: release.digest, object: release.objectDigest, buildId: BUILD };
+    const use = { release: release.digest, object: release.objectDigest, buildId: UNTYPED_BUILD };
     const addendum = acceptAddendum(bench.keys.root.document, entry?.addendum ?? '', envelope, use);
     const { digest, bytes } = addendum.btf;
     const chunk = decodeBlobChunk(await get(device, { kind: 'blob', digest, offset: 0, bytesMax: bytes }));
@@ -98,21 +60,21 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
     expect(Buffer.from(btf).equals(Buffer.from(tailorBtf(readObject(release.object), parseBtf(armhf))))).toBe(true);
     expect(btf.length).toBeLessThan(1_000);
     // Another device of that build gets the same; the release's own documents are as they were.
-    const [again] = await entriesOf(await born({ ...arm, jit: 'off' }));
+    const [again] = await entriesOf(await fleet.born({ ...untyped, jit: 'off' }));
     expect(again?.addendum).toBe(entry?.addendum);
   });
 
   it('gives nobody what was not signed: other digests are unknown', async () => {
-    const device = await born();
+    const device = await fleet.born();
     const unknown = await get(device, { kind: 'addendum', digest: 'f'.repeat(64) });
     expect(parseMessage(docErrorSchema, unknown).error.code).toBe('DOCUMENT_UNKNOWN');
-    await addBtf(armhf);
+    await fleet.addBtf();
     expect(await get(device, { kind: 'blob', digest: digestOf(armhf), offset: 0, bytesMax: 100 })).toHaveLength(0);
   });
 
   it('is asked anew, under a new run, when an administrator gives the BTF that it had missed', async () => {
-    const device = await born();
-    const release = await publish(READS_PID);
+    const device = await fleet.born();
+    const release = await fleet.publish(READS_PID);
     await assign(bench, release.id, 'all');
     const [first] = await entriesOf(device);
     expect(first).not.toHaveProperty('addendum');
@@ -123,7 +85,7 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
       report(first?.run ?? '', release.digest, 'REJECTED', 3, { error }),
     );
     expect((await entriesOf(device)).map(({ run }) => run)).toEqual([first?.run]);
-    await addBtf(armhf);
+    await fleet.addBtf();
     const [second] = await entriesOf(device);
     expect(second?.run).not.toBe(first?.run);
     expect(second?.addendum).toMatch(/^[0-9a-f]{64}$/);
@@ -137,9 +99,9 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
     ['what its kernel has no more', READS_OLD_STATE, /`__state`/],
     ['garbage', READS_LONG, /nvcsw, which has 4 in this kernel, and gets garbage/],
   ])('is not offered what would read %s, and its run says why', async (_, source, why) => {
-    await addBtf(armhf);
-    const device = await born();
-    const release = await publish(source);
+    await fleet.addBtf();
+    const device = await fleet.born();
+    const release = await fleet.publish(source);
     await assign(bench, release.id, 'all');
     expect(await entriesOf(device)).toEqual([]);
     await sync(bench, device);
@@ -152,19 +114,19 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
   });
 
   it('is offered it after all when the BTF was the wrong one', async () => {
-    await addBtf(armhf);
-    const device = await born();
-    await assign(bench, (await publish(READS_LONG)).id, 'all');
+    await fleet.addBtf();
+    const device = await fleet.born();
+    await assign(bench, (await fleet.publish(READS_LONG)).id, 'all');
     expect(await entriesOf(device)).toEqual([]);
-    await addBtf(arm64, 'arm64', true);
+    await fleet.addBtf(arm64, 'arm64', true);
     expect(await entriesOf(device)).toMatchObject([{ addendum: expect.any(String) }]);
     expect((await runsOf(device)).map(({ state }) => state)).toEqual(['OFFERED', 'REJECTED']);
   });
 
   it('tells a debug run at once that it cannot be loaded', async () => {
-    await addBtf(armhf);
-    const device = await born();
-    const release = await publish(READS_OLD_STATE);
+    await fleet.addBtf();
+    const device = await fleet.born();
+    const release = await fleet.publish(READS_OLD_STATE);
     const body = { device, releaseId: release.id, params: {}, minutes: 10 };
     const run = await bench.get(DebugRuns).create('kari', body);
     expect(await entriesOf(device)).toEqual([]);
@@ -179,43 +141,43 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
       source: 'device',
       addedBy: 'dliar0000001',
     });
-    await born({ ...arm, btfDigest: digestOf(armhf) });
-    const device = await born();
-    await assign(bench, (await publish(READS_PID)).id, 'all');
+    await fleet.born({ ...untyped, btfDigest: digestOf(armhf) });
+    const device = await fleet.born();
+    await assign(bench, (await fleet.publish(READS_PID)).id, 'all');
     expect((await entriesOf(device))[0]).not.toHaveProperty('addendum');
   });
 
   it('with an agent that does not know addenda gets none, and still what needs none', async () => {
-    await addBtf(armhf);
-    const { understands: _, ...old } = arm;
-    const device = await born(old);
-    await assign(bench, (await publish(READS_PID)).id, 'all');
+    await fleet.addBtf();
+    const { understands: _, ...old } = untyped;
+    const device = await fleet.born(old);
+    await assign(bench, (await fleet.publish(READS_PID)).id, 'all');
     const [entry] = await entriesOf(device);
     expect(entry).toBeDefined();
     expect(entry).not.toHaveProperty('addendum');
   });
 
   it('is asked anew about what an earlier kernel had rejected', async () => {
-    const device = await born();
-    const release = await publish(READS_PID);
+    const device = await fleet.born();
+    const release = await fleet.publish(READS_PID);
     await assign(bench, release.id, 'all');
     const [first] = await entriesOf(device);
     const refusal = report(first?.run ?? '', release.digest, 'REJECTED', 3, { error: { code: 'X', message: 'no' } });
     await bench.say(device, { kind: 'run', run: first?.run ?? '' }, refusal);
-    await birth(bench, device, ++connections, { facts: { ...benchFacts, understands: ['addendum'] } });
+    await fleet.birth(device, { ...benchFacts, understands: ['addendum'] });
     const [second] = await entriesOf(device);
     expect([second?.release, second?.run === first?.run]).toEqual([release.digest, false]);
   });
 
   it('has its verdicts on record for each release and group, anew when the types are others', async () => {
-    await addBtf(armhf);
-    await born();
-    await born({ ...benchFacts, btfDigest: null, kernelBuildId: null });
-    const good = await publish(READS_PID);
-    const bad = await publish(READS_LONG);
+    await fleet.addBtf();
+    await fleet.born();
+    await fleet.born({ ...benchFacts, btfDigest: null, kernelBuildId: null });
+    const good = await fleet.publish(READS_PID);
+    const bad = await fleet.publish(READS_LONG);
     const verdictsOf = async (id: string) =>
       (await bench.get(KernelVerdicts).newestOf(id)).map(({ kernelGroupId, stage, verdict, btfDigest, reasons }) => ({
-        own: kernelGroupId === kernelGroupOf(arm).id,
+        own: kernelGroupId === kernelGroupOf(untyped).id,
         stage,
         verdict,
         btfDigest,
@@ -226,7 +188,7 @@ describeWithKernel('a device whose kernel shows no BTF', ['clang'], () => {
     expect(await verdictsOf(good.id)).toEqual([{ ...resolved, verdict: 'accepted', kinds: [] }]);
     expect(await verdictsOf(bad.id)).toEqual([{ ...resolved, verdict: 'refused', kinds: ['read_size'] }]);
     const rows = await bench.prisma.kernelVerdict.count();
-    await addBtf(arm64, 'arm64', true);
+    await fleet.addBtf(arm64, 'arm64', true);
     while (await bench.get(ResolveWorker).resolveOne());
     expect(await verdictsOf(bad.id)).toMatchObject([{ verdict: 'accepted', btfDigest: digestOf(arm64) }]);
     expect(await bench.prisma.kernelVerdict.count()).toBeGreaterThan(rows);
