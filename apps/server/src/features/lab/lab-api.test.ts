@@ -197,6 +197,29 @@ describe('a kernel of one’s own', () => {
     expect(await kept()).toBe(0);
   });
 
+  it('that nobody went on with is kept for a day, and gone with the next upload after that', async () => {
+    const add = async (body: Buffer) => api.call('addLabFile', { query: { kind: 'config', arch: 'arm64' }, body });
+    const config = (name: string) => Buffer.from(`CONFIG_${name}=y\n`);
+    const used = (await add(config('USED'))).digest;
+    const image = await api.call('addLabFile', { query: { kind: 'image', arch: 'arm64' }, body: arm64Image() });
+    const kernel = { name: 'kept', arch: 'arm64', image: image.digest, config: used } as const;
+    await api.call('addLabKernel', { body: kernel });
+    const [old, recent] = [(await add(config('OLD'))).digest, (await add(config('RECENT'))).digest];
+    const left = (digest: string, hours: number) =>
+      prisma.blob.update({ where: { digest }, data: { createdAt: new Date(Date.now() - hours * 3_600_000) } });
+    for (const [digest, hours] of [
+      [used, 25],
+      [old, 25],
+      [recent, 23],
+    ] as const)
+      await left(digest, hours);
+    await add(config('NEXT'));
+    const kept = (await prisma.blob.findMany({ where: { kind: 'lab-config' } })).map(({ digest }) => digest);
+    expect(kept.sort()).toEqual([used, recent, digestOf(config('NEXT'))].sort());
+    await api.call('removeLabKernel', { path: { id: 'kept' } });
+    await prisma.blob.deleteMany({ where: { kind: 'lab-config' } });
+  });
+
   it.each([
     ['an ELF', 'arm64', 'LAB_IMAGE', Buffer.concat([Buffer.from('\u007fELF'), Buffer.alloc(100)]), /vmlinux goes to/],
     ['of another architecture', 'armv7', 'LAB_IMAGE', arm64Image(), /arm64 kernel.*zImage/],
