@@ -260,12 +260,17 @@ describeWithKernel('pre-flight', ['clang'], () => {
     const kernel = { name: 'board', target: 'arm64-6.1', dueAt: at, createdBy: 'kari', createdAt: at };
     const group = await prisma.kernelGroup.findFirstOrThrow({ where: { kernelRelease: middle.kernelRelease } });
     await prisma.labKernel.create({ data: { ...kernel, id: 'k', kernelGroupId: group.id } });
-    for (const params of [{}, { old: 1 }, { old: 1 }]) await ask(release, params);
+    const told = async (params: Record<string, number>) =>
+      (await ask(release, params)).groups[0]?.reasons.some(({ kind }) => kind === 'asked_lab');
+    expect([await told({}), await told({ old: 1 }), await told({ old: 1 })]).toEqual([false, true, true]);
     expect(await asked()).toMatchObject([
       { kernelArch: 'arm64', params: { old: 1 }, globals: await globalsOf(release, { old: 1 }) },
     ]);
     for (let old = 2; old < 9; old++) await ask(release, { old });
     expect(await asked()).toHaveLength(4);
+    expect((await asked()).map(({ params }) => params)).toContainEqual({ old: 8 });
+    await fleet.prove(release, middle, { globals: await globalsOf(release, { old: 8 }) });
+    expect(await told({ old: 8 })).toBe(false);
     await prisma.labKernel.deleteMany();
   });
 

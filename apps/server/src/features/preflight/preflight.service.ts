@@ -26,6 +26,11 @@ const NOT_TOLD: PreflightAnswer = {
   types: 'missing',
 };
 
+const ASKED_LAB = {
+  kind: 'asked_lab',
+  sentence: 'The lab has been asked to load it with these parameters: ask again when it has.',
+};
+
 /** Says before anything is sent which devices will take a release, which will not, and why: for assignments and rollouts. */
 @Injectable()
 export class Preflight {
@@ -45,19 +50,28 @@ export class Preflight {
     const release = await this.releases.get(releaseId);
     checkParams(release.manifest, params);
     const answered = await this.answers(await this.devices.select(wanted), release, params);
-    await this.askLab(answered, release, params);
-    return summary(answered);
+    const asked = await this.askLab(answered, release, params);
+    return summary(answered.map((one) => (isForLab(one) && asked.has(one.kernel?.kernelArch ?? '') ? told(one) : one)));
   }
 
-  /** What nobody knows for want of a kernel that was asked with these parameters, the lab is to find out. */
-  private async askLab(answered: readonly AnsweredDevice[], release: CatalogueRelease, params: Params): Promise<void> {
-    const unasked = answered.filter(({ answer }) => answer.verdict === 'unknown' && answer.reasons.some(isForLab));
-    const arches = new Set(unasked.flatMap(({ kernel }) => kernel?.kernelArch ?? []));
+  /**
+   * What nobody knows for want of a kernel that was asked with these parameters, the lab is to find out. Returns for which
+   * architectures it will.
+   */
+  private async askLab(
+    answered: readonly AnsweredDevice[],
+    release: CatalogueRelease,
+    params: Params,
+  ): Promise<ReadonlySet<string>> {
+    const arches = new Set(answered.filter(isForLab).flatMap(({ kernel }) => kernel?.kernelArch ?? []));
     const facts = await this.reader.factsFor(release, params, arches);
+    const asked = new Set<string>();
     for (const arch of arches) {
       const { globals } = facts(arch);
-      if (globals !== DEFAULT_GLOBALS && globals !== UNFIT) await this.lab.ask(release.id, arch, globals, params);
+      if (globals === DEFAULT_GLOBALS || globals === UNFIT) continue;
+      if (await this.lab.ask(release.id, arch, globals, params)) asked.add(arch);
     }
+    return asked;
   }
 
   /** One answer for each device, in their order. `params` were checked before. */
@@ -85,8 +99,12 @@ export class Preflight {
   }
 }
 
-function isForLab({ kind }: PreflightAnswer['reasons'][number]): boolean {
-  return kind === 'other_params' || kind === 'unproven';
+function isForLab({ answer: { verdict, reasons } }: AnsweredDevice): boolean {
+  return verdict === 'unknown' && reasons.some(({ kind }) => kind === 'other_params' || kind === 'unproven');
+}
+
+function told({ answer, ...one }: AnsweredDevice): AnsweredDevice {
+  return { ...one, answer: { ...answer, reasons: [...answer.reasons, ASKED_LAB] } };
 }
 
 function kernelOf(kernels: ReadonlyMap<string, Kernel>, { id }: KernelFacts): Kernel | undefined {

@@ -90,16 +90,37 @@ describeWithKernel('a release with parameters', ['clang'], () => {
     await ask(1);
     expect(await sets()).toEqual([]);
     await lab.settle();
-    for (const depth of [1, 2, 3, 4, 5]) await ask(depth);
+    // What is assigned takes no room from what is asked.
+    for (const depth of [20, 21]) await lab.assign(id, { depth });
+    await lab.settle();
+    lab.machines.proofs.length = 0;
+    // What was asked first makes room as long as nobody has proven it.
+    for (const depth of [1, 2, 3, 4, 5, 5]) {
+      await ask(depth);
+      lab.bench.clock.advance(1);
+    }
     await ask(6, 'x86_64');
     await lab.settle();
-    expect(depths()).toEqual([7, 1, 2, 3, 4].slice(0, 1 + ASKED_SETS_MAX));
+    expect(depths()).toEqual([2, 3, 4, 5]);
+    expect(await sets()).toHaveLength(2 + ASKED_SETS_MAX);
+    await ask(6);
+    expect(await lab.run()).toBe(false);
     lab.bench.clock.advance(DAY_MS + 1);
     await lab.run();
-    expect(await sets()).toEqual([]);
-    await ask(5);
+    expect(await sets()).toHaveLength(2);
+    await ask(6);
     await lab.settle();
-    expect(depths().at(-1)).toBe(5);
+    expect(depths().at(-1)).toBe(6);
+  });
+
+  it('does not have a kernel booted again for what was dropped just before it was queued', async () => {
+    const { id } = await lab.publish(TUNED, MANIFEST);
+    await lab.settle();
+    const { id: labKernelId } = await lab.bench.prisma.labKernel.findFirstOrThrow();
+    const job = { labKernelId, releaseId: id, globals: 'f'.repeat(64), queuedAt: lab.bench.clock.now() };
+    await lab.bench.prisma.labJob.create({ data: job });
+    expect(await lab.settle()).toBe(1);
+    expect(depths()).toEqual([7]);
   });
 
   it('is not proven any more with what was dropped while it waited', async () => {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type pg from 'pg';
 import { BtfError, ParamError, readObject, type ParamValue } from '@bpfleet/probe';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { Clock } from '../../../platform/clock.js';
@@ -67,30 +68,48 @@ export class LabParams {
            AND (ranked.place > $2 OR (NOT ranked.live AND ranked."askedAt" < $3))`,
         [live, ASSIGNED_SETS_MAX + ASKED_SETS_MAX, cutoff],
       );
-      if (!rowCount) return;
-      for (const table of ['LabJob', 'KernelVerdict']) {
-        await client.query(
-          `DELETE FROM "${table}" t WHERE t.globals <> '' AND NOT EXISTS (
-             SELECT FROM "LabParams" p WHERE p."releaseId" = t."releaseId" AND p.globals = t.globals)`,
-        );
-      }
+      if (rowCount) await forgetUnnamed(client);
     });
   }
 
   /**
-   * Somebody wants to know: they are proven too where the lab has a kernel of that architecture, and not too many are
-   * asked about already. `globals` and `params` belong together.
+   * Somebody wants to know: they are proven too where the lab has a kernel of that architecture. Too many that were asked about
+   * make room where nobody has proven them yet, such as those of a number that is being typed; so no more are proven in a day than
+   * are kept. `globals` and `params` belong together. False when nothing is to be expected of the lab.
    */
-  async ask(releaseId: string, kernelArch: string, globals: string, params: Params): Promise<void> {
+  async ask(releaseId: string, kernelArch: string, globals: string, params: Params): Promise<boolean> {
     const now = this.clock.now();
-    await this.sql.pool.query(
-      `INSERT INTO "LabParams" ("releaseId", "kernelArch", globals, params, "askedAt")
+    const since = new Date(now.getTime() - ASKED_KEPT_MS);
+    return this.sql.withTransaction(async (client) => {
+      const { rows } = await client.query<{ globals: string; isProven: boolean; isAsked: boolean }>(
+        `SELECT p.globals, p."askedAt" > $3 AND NOT EXISTS (SELECT FROM "Assignment" a
+             WHERE a."releaseId" = p."releaseId" AND a.state = 'active' AND a.params = p.params) AS "isAsked", EXISTS (SELECT FROM "KernelVerdict" v
+           WHERE v."releaseId" = p."releaseId" AND v.globals = p.globals) AS "isProven"
+         FROM "LabParams" p WHERE "releaseId" = $1 AND "kernelArch" = $2 ORDER BY "askedAt", globals FOR UPDATE`,
+        [releaseId, kernelArch, since],
+      );
+      const same = rows.find((row) => row.globals === globals);
+      if (same) return !same.isProven;
+      const asked = rows.filter(({ isAsked }) => isAsked);
+      const tooMany = Math.max(0, asked.length + 1 - ASKED_SETS_MAX);
+      const given = asked.filter(({ isProven }) => !isProven).slice(0, tooMany);
+      if (given.length < tooMany) return false;
+      if (given.length > 0) {
+        await client.query(
+          'DELETE FROM "LabParams" WHERE "releaseId" = $1 AND "kernelArch" = $2 AND globals = ANY($3)',
+          [releaseId, kernelArch, given.map((row) => row.globals)],
+        );
+        await forgetUnnamed(client);
+      }
+      const { rowCount } = await client.query(
+        `INSERT INTO "LabParams" ("releaseId", "kernelArch", globals, params, "askedAt")
        SELECT $1, $2, $3, $4, $5 WHERE
          EXISTS (SELECT FROM "LabKernel" k JOIN "KernelGroup" g ON g.id = k."kernelGroupId" WHERE g."kernelArch" = $2)
-         AND (SELECT count(*) FROM "LabParams" WHERE "releaseId" = $1 AND "kernelArch" = $2 AND "askedAt" > $6) < $7
        ON CONFLICT DO NOTHING`,
-      [releaseId, kernelArch, globals, params, now, new Date(now.getTime() - ASKED_KEPT_MS), ASKED_SETS_MAX],
-    );
+        [releaseId, kernelArch, globals, params, now],
+      );
+      return rowCount === 1;
+    });
   }
 
   /** Undefined for those that are not to be proven any more. */
@@ -151,6 +170,16 @@ export class LabParams {
       if (error instanceof ParamError || error instanceof BtfError) return DEFAULT_GLOBALS;
       throw error;
     }
+  }
+}
+
+/** What was queued and found out with parameters that are not to be proven any more. */
+async function forgetUnnamed(client: pg.PoolClient): Promise<void> {
+  for (const table of ['LabJob', 'KernelVerdict']) {
+    await client.query(
+      `DELETE FROM "${table}" t WHERE t.globals <> '' AND NOT EXISTS (
+         SELECT FROM "LabParams" p WHERE p."releaseId" = t."releaseId" AND p.globals = t.globals)`,
+    );
   }
 }
 

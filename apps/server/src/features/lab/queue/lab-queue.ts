@@ -205,6 +205,15 @@ export class LabQueue {
     return this.change(job, kernelId, holder, `state = 'done', "endedAt" = $4, error = NULL`);
   }
 
+  /** Nobody wants to know it any more. Left waiting, it would have its kernel booted again and again. */
+  async drop(job: LabJob, kernelId: string, holder: string): Promise<void> {
+    const { rowCount } = await this.sql.pool.query(
+      `DELETE FROM "LabJob" WHERE id = $1 AND EXISTS (SELECT FROM "LabKernel" k WHERE k.id = $2 AND k.holder = $3 FOR SHARE)`,
+      [job.id, kernelId, holder],
+    );
+    if (rowCount === 1) await this.live.publish({ type: 'lab', release: job.releaseId });
+  }
+
   /** It came to nothing for a reason that is not its own: tried again, and given up after a few times. */
   async again(job: LabJob, kernelId: string, holder: string, error: string): Promise<void> {
     const given = job.attempts + 1 >= FAILURES_MAX;

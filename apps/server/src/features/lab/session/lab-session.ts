@@ -123,9 +123,11 @@ export class LabSession {
     const release = await this.releases.find(job.releaseId);
     if (!release) return true;
     const params = await this.params.of(job.releaseId, boot.facts.kernelArch, job.globals);
-    // Nobody wants to know it any more.
-    if (!params) return true;
     try {
+      if (!params) {
+        await this.queue.drop(job, boot.kernel.id, boot.holder);
+        return true;
+      }
       const prepared = await this.orders.prepare(release, boot.facts, params);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
       const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
