@@ -44,6 +44,7 @@ export class InstalledAgent {
     const { target } = this.vm;
     const needs = UPROBE_NEEDS[target] ?? 'CAP_SYS_ADMIN';
     await this.expectPrivileges(WHOLE);
+    if (needs === 'other code') await this.refusesOtherCode(uprobeRelease);
     const uprobe = needs === 'other code' ? undefined : await this.assignHere(uprobeRelease);
     if (uprobe !== undefined) await this.device.run(UPROBE, ...LIVE);
     const attached = await this.liveRuns();
@@ -61,6 +62,21 @@ export class InstalledAgent {
     await this.saysMeasured(false);
     if (uprobe !== undefined) await this.withdraw(uprobe);
     recordVmFact(target, 'privilege', `${expected.length} of ${attached.length} attach without CAP_SYS_ADMIN`);
+  }
+
+  /** The device says which code its kernel cannot trace; the server, which does not see the device's files, said so before or could not. */
+  private async refusesOtherCode(uprobeRelease: string): Promise<void> {
+    const isThumb = this.vm.target === 'armv7-6.1';
+    const { verdict } = await this.device.preflight(uprobeRelease);
+    expect(verdict).toBe(isThumb ? 'unknown' : 'refuses');
+    const uprobe = await this.assignHere(uprobeRelease);
+    const { error } = await this.device.run(UPROBE, 'REJECTED', 'FAILED');
+    expect(error).toMatchObject(
+      isThumb
+        ? { code: 'TARGET_UNTRACEABLE', message: expect.stringContaining('getpriority of libc.so.6 is Thumb code') }
+        : { code: 'BLIND_SPOT', message: expect.stringContaining('would see nothing') },
+    );
+    await this.withdraw(uprobe);
   }
 
   /** Killed, with nobody to start it again: systemd's timer starts the reaper, and once leases have lapsed nothing stays. */
