@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { X509Certificate } from 'node:crypto';
@@ -31,6 +31,13 @@ describe('ServerKeys', () => {
     expect(new Set([...opened, again].map((keys) => keys.root.digest)).size).toBe(1);
     expect(readdirSync(dir)).toEqual(['keys']);
     expect(statSync(join(dir, 'keys', 'director.pem')).mode & 0o777).toBe(0o600);
+  });
+
+  it('leaves alone what another container, where its process has the same number, is writing', async () => {
+    mkdirSync(join(dir, `keys.${process.pid}.new`));
+    writeFileSync(join(dir, `keys.${process.pid}.new`, 'root.pem'), 'half');
+    await ServerKeys.open(dir);
+    expect(readdirSync(dir).sort()).toEqual(['keys', `keys.${process.pid}.new`]);
   });
 
   it('has a root that a device accepts by digest, and signs what that root allows', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   digestOf,
@@ -64,9 +64,9 @@ export class ServerKeys {
 }
 
 async function createFolder(dataDir: string, folder: string): Promise<void> {
-  const temporary = join(dataDir, `keys.${process.pid}.new`);
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true, mode: 0o700 });
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  // Not named by the process: in containers that share a volume, each has the same number.
+  const temporary = mkdtempSync(join(dataDir, 'keys.new-'));
   const keys = Object.fromEntries(signingRoles.map((role) => [role, generateSigningKey()])) as Record<
     SigningRole,
     SigningKey
