@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { findTool } from './host-tools.js';
-import { JailError } from './error.js';
+import { JailError, refusedJail } from './error.js';
 
 export interface JailLimits {
   timeoutMs: number;
@@ -42,7 +42,7 @@ export interface JailResult {
 export const SECCOMP_FD = 3;
 
 // What the two programs around the command begin their own complaints with.
-const COMPLAINT = /^(bwrap|prlimit): (.*)$/m;
+const COMPLAINT = /^(?:bwrap|prlimit): .*$/m;
 
 function prlimitArguments(run: JailRun): string[] {
   const { limits } = run;
@@ -112,7 +112,7 @@ export async function runInJail(run: JailRun): Promise<JailResult> {
       clearTimeout(timer);
       const complaint = COMPLAINT.exec(stderr().toString('utf8'));
       if (complaint && code !== 0) {
-        reject(new JailError(`the jail was refused: ${complaint[0]}`, complaint[1] ?? ''));
+        reject(refusedJail(complaint[0]));
         return;
       }
       const end = cut ?? (signal === null ? 'exited' : 'signalled');
