@@ -62,6 +62,9 @@ const environmentSchema = z.object({
   BPFLEET_RETENTION_DAYS: z.coerce.number().int().min(1).max(3650).default(30),
 });
 
+/** Every variable that the server reads: what a deployment sets beside these is a slip of the pen. */
+export const environmentNames: readonly string[] = Object.keys(environmentSchema.shape);
+
 export interface ServerConfig {
   readonly roles: readonly ServerRole[];
   readonly databaseUrl: string;
