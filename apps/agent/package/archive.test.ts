@@ -71,24 +71,28 @@ describe('the archive', () => {
 });
 
 describeWithKernel('the Debian package', ['dpkg-deb', 'xz'], () => {
-  it('is one that dpkg unpacks, names what it needs, and runs the same scripts as the archive', () => {
-    const target = { debian: 'armhf', depends: ['libstdc++6', 'libatomic1'] };
-    const build = () => debianPackage({ entries, target, version: '1.2.3', glibc: '2.28', seconds: SECONDS });
-    const bytes = build();
-    expect(bytes.equals(build())).toBe(true);
-    const file = join(folder, 'it.deb');
-    writeFileSync(file, bytes);
-    const field = (name: string) => execFileSync('dpkg-deb', ['-f', file, name], { encoding: 'utf8' }).trim();
-    expect([field('Package'), field('Version'), field('Architecture')]).toEqual(['bpfleet-agent', '1.2.3', 'armhf']);
-    expect(field('Depends')).toBe('libc6 (>= 2.28), libstdc++6, libatomic1');
-    execFileSync('dpkg-deb', ['-R', file, join(folder, 'tree')]);
-    expect(lstatSync(join(folder, 'tree/opt/agent/run')).mode & 0o777).toBe(0o755);
-    expect(readFileSync(join(folder, 'tree/DEBIAN/postinst'), 'utf8')).toContain(
-      '/opt/bpfleet-agent/lib/setup configure',
-    );
-    expect(readFileSync(join(folder, 'tree/DEBIAN/prerm'), 'utf8')).toContain('/opt/bpfleet-agent/lib/setup stop');
-    execFileSync('md5sum', ['--quiet', '-c', 'DEBIAN/md5sums'], { cwd: join(folder, 'tree') });
-  });
+  it.each(['xz', 'gzip'])(
+    'of %s is one that dpkg unpacks, names what it needs, and runs its scripts',
+    (compression) => {
+      const target = { debian: 'armhf', depends: ['libstdc++6', 'libatomic1'] };
+      const build = () =>
+        debianPackage({ entries, target, version: '1.2.3', glibc: '2.28', seconds: SECONDS, compression });
+      const bytes = build();
+      expect(bytes.equals(build())).toBe(true);
+      const file = join(folder, 'it.deb');
+      writeFileSync(file, bytes);
+      const field = (name: string) => execFileSync('dpkg-deb', ['-f', file, name], { encoding: 'utf8' }).trim();
+      expect([field('Package'), field('Version'), field('Architecture')]).toEqual(['bpfleet-agent', '1.2.3', 'armhf']);
+      expect(field('Depends')).toBe('libc6 (>= 2.28), libstdc++6, libatomic1');
+      execFileSync('dpkg-deb', ['-R', file, join(folder, 'tree')]);
+      expect(lstatSync(join(folder, 'tree/opt/agent/run')).mode & 0o777).toBe(0o755);
+      expect(readFileSync(join(folder, 'tree/DEBIAN/postinst'), 'utf8')).toContain(
+        '/opt/bpfleet-agent/lib/setup configure',
+      );
+      expect(readFileSync(join(folder, 'tree/DEBIAN/prerm'), 'utf8')).toContain('/opt/bpfleet-agent/lib/setup stop');
+      execFileSync('md5sum', ['--quiet', '-c', 'DEBIAN/md5sums'], { cwd: join(folder, 'tree') });
+    },
+  );
 });
 
 describe('what a program needs', () => {

@@ -34,8 +34,9 @@ if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
  * @param {string} options.version
  * @param {string} options.glibc
  * @param {number} options.seconds
+ * @param {'xz' | 'gzip'} [options.compression]
  */
-export function debianPackage({ entries, target, version, glibc, seconds }) {
+export function debianPackage({ entries, target, version, glibc, seconds, compression = 'xz' }) {
   const files = entries.flatMap(({ path, content }) => (content === undefined ? [] : [{ path, content }]));
   const installedBytes = files.reduce((sum, { content }) => sum + content.length, 0);
   const control = [
@@ -60,18 +61,22 @@ export function debianPackage({ entries, target, version, glibc, seconds }) {
     { path: './md5sums', content: Buffer.from(md5sums) },
     ...Object.entries(SCRIPTS).map(([name, text]) => ({ path: `./${name}`, content: Buffer.from(text), mode: 0o755 })),
   ];
+  const data = tar(entries, seconds);
   return ar(
     [
       { name: 'debian-binary', content: Buffer.from('2.0\n') },
       { name: 'control.tar.gz', content: gzipSync(tar(controlFiles, seconds), { level: 9 }) },
-      { name: 'data.tar.xz', content: xz(tar(entries, seconds)) },
+      compression === 'xz'
+        ? { name: 'data.tar.xz', content: xz(data) }
+        : { name: 'data.tar.gz', content: gzipSync(data, { level: 6 }) },
     ],
     seconds,
   );
 }
 
 /**
- * A third smaller than gzip, which a device behind a slow link is worth a minute of. One thread: more would cut the bytes
+ * A third smaller than gzip, which a device behind a slow link is worth a minute of; gzip is for those whose processor is slower
+ * than their link. One thread: more would cut the bytes
  * differently on another machine.
  * @param {Buffer} input
  */

@@ -1,6 +1,6 @@
-// `npm run package -- --arch x64|arm64|armv7 [--arch …] [--format deb,tar] [--out DIR]`: the agent with everything it needs on
-// a device, for a server to hand out (apps/server/src/features/agent-packages). Built on any x86 host; the same
-// sources give the same bytes.
+// `npm run package -- --arch x64|arm64|armv7 [--arch …] [--format deb,tar] [--compression gzip] [--out DIR]`: the agent with
+// everything it needs on a device, for a server to hand out (apps/server/src/features/agent-packages). Built on any x86 host; the
+// same sources give the same bytes.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -50,9 +50,9 @@ function save({ out, file, bytes, facts }) {
 
 /**
  * @param {Target} target
- * @param {{ formats: string[], out: string }} options
+ * @param {{ formats: string[], compression: 'xz' | 'gzip', out: string }} options
  */
-async function makePackages(target, { formats, out }) {
+async function makePackages(target, { formats, compression, out }) {
   const started = Date.now();
   const { entries, glibc, version } = await deviceTree(target);
   const installedBytes = entries.reduce((sum, { content }) => sum + (content?.length ?? 0), 0);
@@ -63,7 +63,7 @@ async function makePackages(target, { formats, out }) {
       ? `bpfleet-agent_${version}_${target.debian}.deb`
       : `bpfleet-agent-${version}-${target.arch}.tar.gz`;
     const bytes = deb
-      ? debianPackage({ entries, target, version, glibc, seconds: time })
+      ? debianPackage({ entries, target, version, glibc, seconds: time, compression })
       : gzipSync(tar(entries, time), { level: 6 });
     const made = save({ out, file, bytes, facts: { arch: target.arch, format, version, glibc, installedBytes } });
     const mib = (/** @type {number} */ count) => `${(count / 1048576).toFixed(1)} MiB`;
@@ -98,6 +98,7 @@ await runScript(async () => {
     options: {
       arch: { type: 'string', multiple: true, default: ['x64'] },
       format: { type: 'string', multiple: true, default: ['deb,tar'] },
+      compression: { type: 'string', default: 'xz' },
       out: { type: 'string', default: join(repositoryDir, 'packages') },
     },
   });
@@ -108,13 +109,16 @@ await runScript(async () => {
     throw new Refusal(`there is no architecture "${unknown}": choose from ${Object.keys(targets).join(', ')}`);
   const strange = formats.find((format) => format !== 'deb' && format !== 'tar');
   if (strange) throw new Refusal(`there is no format "${strange}": choose from deb, tar`);
+  const { compression, out } = values;
+  if (compression !== 'xz' && compression !== 'gzip')
+    throw new Refusal(`there is no compression "${compression}": choose from xz, gzip (an archive has always gzip)`);
   bootstrap();
   await buildAll();
-  mkdirSync(values.out, { recursive: true });
+  mkdirSync(out, { recursive: true });
   const made = [];
   for (const arch of archs) {
-    made.push(...(await makePackages(targets[arch], { formats, out: values.out })));
+    made.push(...(await makePackages(targets[arch], { formats, compression, out })));
   }
-  writeIndex(values.out, made);
-  process.stdout.write(`${JSON.stringify({ out: values.out, packages: made })}\n`);
+  writeIndex(out, made);
+  process.stdout.write(`${JSON.stringify({ out, packages: made })}\n`);
 });

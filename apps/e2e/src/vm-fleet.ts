@@ -27,18 +27,28 @@ export const WITH_LAB = process.env.BPFLEET_VM_TESTS === 'all';
 
 /** The product with all probes published and assigned to every device, ready for devices in VMs. */
 export class VmFleet {
-  private readonly folder = mkdtempSync(join(tmpdir(), 'bpfleet-arm-'));
   private readonly releases = new Map<string, string>();
+  // Made by `start`: a file whose tests are all left out makes a fleet that nobody stops.
+  private folder = '';
   /** What devices connect to. */
-  private readonly http: Server = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
-  readonly armhfBtf = join(this.folder, 'vmlinux.btf');
+  private http: Server | undefined;
   private running: Stack | undefined;
 
   /** `archs`: of the packages to build. */
   async start(archs: readonly ('arm64' | 'armv7')[]): Promise<void> {
+    this.folder = mkdtempSync(join(tmpdir(), 'bpfleet-arm-'));
+    this.http = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
     const packages = join(this.folder, 'packages');
     const script = join(repositoryDir, 'apps/agent/package/main.mjs');
-    const options = [...archs.flatMap((arch) => ['--arch', arch]), '--format', 'deb', '--out', packages];
+    const options = [
+      ...archs.flatMap((arch) => ['--arch', arch]),
+      '--format',
+      'deb',
+      '--compression',
+      'gzip',
+      '--out',
+      packages,
+    ];
     const build = promisify(execFile)(process.execPath, [script, ...options], { maxBuffer: 1 << 24 });
     // Awaited below: until then a failure must not count as one that nobody sees.
     build.catch(() => undefined);
@@ -65,7 +75,11 @@ export class VmFleet {
   }
 
   get httpPort(): number {
-    return (this.http.address() as AddressInfo).port;
+    return (this.http?.address() as AddressInfo).port;
+  }
+
+  get armhfBtf(): string {
+    return join(this.folder, 'vmlinux.btf');
   }
 
   releaseOf(probe: string): string {
@@ -75,9 +89,9 @@ export class VmFleet {
   }
 
   async stop(): Promise<void> {
-    this.http.close();
+    this.http?.close();
     await this.running?.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    if (this.folder !== '') rmSync(this.folder, { recursive: true, force: true });
   }
 
   private async publish(probe: string, source: string): Promise<string> {
