@@ -1,6 +1,6 @@
 // Tests run from the TypeScript sources: every workspace import is mapped to the library's src/index.ts, so a test never
 // sees a stale build. The native addon and the BPF compiler are the two things a test needs built (`npm run build`).
-// Tests that boot kernels take minutes each, one after the other: `npm run test:vm` runs all of them, `npm test` only the devices,
+// Tests that boot kernels take minutes each: `npm run test:vm` runs all of them, `npm test` only the devices,
 // from the installation to a reboot.
 const vmTests = process.env.BPFLEET_VM_TESTS;
 const TESTS = {
@@ -35,7 +35,8 @@ export default {
   globalSetup: '<rootDir>/libs/testkit/src/jest/global-setup.mjs',
   globalTeardown: '<rootDir>/libs/testkit/src/jest/global-teardown.mjs',
   testTimeout: 60_000,
-  // Each VM has two CPUs of its own to emulate. Two at once are no sooner done than one after the other, and a CPU that is not
-  // emulated in time takes no samples: a third of a profile was missing.
-  maxWorkers: isVmRun ? 1 : 2,
+  // The second worker's VMs run in the background (libs/vm): a CPU that is not emulated in time takes no samples, and with two
+  // VMs of equal right a third of a device's profile was missing.
+  maxWorkers: 2,
+  ...(isVmRun ? { testSequencer: '<rootDir>/libs/testkit/src/jest/devices-first.mjs' } : {}),
 };

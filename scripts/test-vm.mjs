@@ -1,5 +1,5 @@
-// `npm run test:vm`: boots the kernels of the catalogue one after the other, runs what tests them, and prints what was seen as
-// a table of kernel × capability.
+// `npm run test:vm`: boots the kernels of the catalogue, runs what tests them, and prints what was seen as a table of
+// kernel × capability.
 //
 //   npm run test:vm                                everything
 //   npm run test:vm -- --target arm64-6.1          one kernel

@@ -72,7 +72,12 @@ function testDoctor(target: VmTarget, { root, memory = {}, uprobesWithPerfmon }:
   }
 
   beforeAll(async () => {
-    vm = await startVm({ target, kernelArgs: ['lsm=lockdown,yama,bpf'], bootTimeoutMs: BOOT_TIMEOUT_MS });
+    vm = await startVm({
+      target,
+      kernelArgs: ['lsm=lockdown,yama,bpf'],
+      bootTimeoutMs: BOOT_TIMEOUT_MS,
+      background: true,
+    });
     const arch = target.startsWith('armv7') ? 'armv7' : 'arm64';
     execFileSync(process.execPath, [prebuild, '--arch', arch], { stdio: ['ignore', 'ignore', 'inherit'] });
     const bundle = new AgentBundle(`prebuilds/linux-${arch === 'armv7' ? 'arm' : arch}/bpf.node`);

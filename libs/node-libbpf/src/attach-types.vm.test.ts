@@ -97,7 +97,12 @@ function testKernel(target: VmTarget): void {
   let check: SupportCheck;
 
   beforeAll(async () => {
-    vm = await startVm({ target, kernelArgs: ['lsm=lockdown,yama,bpf'], bootTimeoutMs: BOOT_TIMEOUT_MS });
+    vm = await startVm({
+      target,
+      kernelArgs: ['lsm=lockdown,yama,bpf'],
+      bootTimeoutMs: BOOT_TIMEOUT_MS,
+      background: true,
+    });
     await installLibrary(vm);
     check = await checkSupport(vm);
   }, BOOT_TIMEOUT_MS + 360_000);

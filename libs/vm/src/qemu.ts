@@ -19,6 +19,8 @@ export interface QemuOptions {
   readonly isolated: boolean;
   readonly forward: readonly { readonly hostPort: number; readonly guestPort: number }[];
   readonly clock: string;
+  /** Whether it gets only what CPU time others leave. */
+  readonly background: boolean;
 }
 
 export interface Qemu {
@@ -101,7 +103,9 @@ export function startQemu(options: QemuOptions): Qemu {
   if (program === undefined) throw new Error(`${MACHINE[options.architecture].program} is not installed`);
   const initramfs = unnamedFile(options.initramfs);
   try {
-    const child = spawnGuarded(program, qemuArguments(options), {
+    const args = qemuArguments(options);
+    const [command, before] = options.background ? ['nice', ['-n', '19', program]] : [program, []];
+    const child = spawnGuarded(command, [...before, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', initramfs],
       // It has nothing to finish: its disk is thrown away, or the guest has synced it.
       stopGraceSeconds: 1,

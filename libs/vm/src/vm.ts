@@ -34,6 +34,8 @@ export interface VmOptions {
   readonly forward?: readonly number[];
   /** The guest reaches nothing but what it is sent, for what nobody vouches for; `forward` still works. Default: it does. */
   readonly isolated?: boolean;
+  /** It gets only the CPU time that others leave, and is as late as that makes it. Default: it takes its share. */
+  readonly background?: boolean;
   /** The device's clock at its start; default: now. A device without a battery-backed clock starts in 1970. */
   readonly clock?: Date;
   /** Default 120 s: an idle machine takes a tenth of it, a busy one may not. */
@@ -103,6 +105,7 @@ async function launch(
       cpus: options.cpus ?? 2,
       kernelArgs: options.kernelArgs ?? [],
       isolated: options.isolated ?? false,
+      background: options.background ?? false,
       clock: (options.clock ?? new Date()).toISOString().slice(0, 19),
       forward,
     },

@@ -31,7 +31,7 @@ function isRunning(pid: number): boolean {
 function testMachine(target: VmTarget, expected: Expected): void {
   let vm: RunningVm;
   beforeAll(async () => {
-    vm = await startVm({ target, forward: [8080], bootTimeoutMs: BOOT_TIMEOUT_MS });
+    vm = await startVm({ target, forward: [8080], bootTimeoutMs: BOOT_TIMEOUT_MS, background: true });
   }, BOOT_TIMEOUT_MS + 360_000);
   afterAll(async () => {
     await vm?.stop();
@@ -137,7 +137,7 @@ for (const [target, expected] of Object.entries(EXPECTED) as [VmTarget, Expected
 await describeWithVm('arm64-6.1', 'what goes wrong', () => {
   let vm: RunningVm;
   beforeAll(async () => {
-    vm = await startVm({ target: 'arm64-6.1', bootTimeoutMs: BOOT_TIMEOUT_MS });
+    vm = await startVm({ target: 'arm64-6.1', bootTimeoutMs: BOOT_TIMEOUT_MS, background: true });
   }, BOOT_TIMEOUT_MS);
   afterAll(async () => {
     await vm?.stop();

@@ -59,6 +59,8 @@ export class QemuMachines extends LabMachines {
       bootTimeoutMs: timeoutMs,
       // What it loads is not trusted: a kernel that is taken over must find no database and no server.
       isolated: true,
+      // A proof can wait; the server, its database and what devices report may share this machine.
+      background: true,
       signal,
     });
   }

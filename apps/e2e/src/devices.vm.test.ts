@@ -1,22 +1,26 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { describeWithVm } from '@bpfleet/testkit';
 import { LONG_MS, testDevice, type Expected } from './vm-device-tests.js';
-import { EVERYWHERE, FROM_6_1, MODERN } from './vm-expected.js';
+import { EVERYWHERE, FROM_6_1, FROM_6_4, FROM_6_6, MODERN, WITH_BTF } from './vm-expected.js';
 import { VmFleet } from './vm-fleet.js';
 
-/** 32-bit programs, on a kernel of 64 bits and on one of 32 that shows no types. */
-const TARGETS: Readonly<Record<'arm64-6.1-compat32' | 'armv7-6.1', Expected>> = {
+const ARM64 = { kernelArch: 'arm64', userBits: 64, showsBtf: true } as const;
+const TARGETS = {
+  'arm64-6.12': { suite: 'trixie', ...ARM64, takes: [...MODERN, ...FROM_6_4, ...FROM_6_6] },
+  'arm64-6.1': { suite: 'bookworm', ...ARM64, takes: MODERN },
+  'arm64-5.10': { suite: 'bullseye', ...ARM64, takes: [...EVERYWHERE, ...WITH_BTF, 'state_before_5_14'] },
+  // 32-bit programs, on a kernel of 64 bits and on one of 32 that shows no types.
   'arm64-6.1-compat32': { suite: 'bookworm', kernelArch: 'arm64', userBits: 32, showsBtf: true, takes: MODERN },
   'armv7-6.1': {
     ...{ suite: 'bookworm', kernelArch: 'arm', userBits: 32, showsBtf: false },
     // The map of user ring buffers is there; only programs that drain them need a JIT.
     takes: [...EVERYWHERE, ...FROM_6_1],
   },
-};
+} as const satisfies Readonly<Record<string, Expected>>;
 
 const fleet = new VmFleet();
-beforeAll(() => fleet.start(['armv7']), LONG_MS);
+beforeAll(() => fleet.start(['arm64', 'armv7']), LONG_MS);
 afterAll(() => fleet.stop(), LONG_MS);
 
-for (const target of ['arm64-6.1-compat32', 'armv7-6.1'] as const)
+for (const target of Object.keys(TARGETS) as (keyof typeof TARGETS)[])
   await describeWithVm(target, 'a device of the field', () => testDevice(fleet, target, TARGETS[target]));
