@@ -8,11 +8,16 @@ import { WorkSignal } from './queue/index.js';
 const BATCH_DEVICES_MAX = 200;
 const CONCURRENCY = 4;
 const INTERVAL_MS = 1_000;
+/** A lost connection or a deadlock has passed by the next round; what is wrong with a device itself may take days. */
+const PUT_OFF_MS_MIN = 1_000;
+const PUT_OFF_MS_MAX = 60_000;
 
 /** Recomputes what is due: after a change of intents, labels or facts, and when a debug run's time is up. */
 @Injectable()
 export class DesiredWorker implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly log = new Logger('DesiredWorker');
+  /** Failures one after the other, of those devices that have any. */
+  private readonly failures = new Map<string, number>();
   private readonly pump = new Pump(() => this.refreshDue(), INTERVAL_MS, this.log);
 
   constructor(
@@ -48,9 +53,13 @@ export class DesiredWorker implements OnApplicationBootstrap, OnModuleDestroy {
   private async refreshOne(id: string): Promise<void> {
     try {
       await this.writer.refresh(id);
+      this.failures.delete(id);
     } catch (error) {
       this.log.error(`desired state of ${id}: ${(error as Error).message}`);
-      const later = new Date(this.clock.now().getTime() + 60_000);
+      const before = this.failures.get(id) ?? 0;
+      this.failures.set(id, before + 1);
+      const putOffMs = Math.min(PUT_OFF_MS_MAX, PUT_OFF_MS_MIN * 2 ** before);
+      const later = new Date(this.clock.now().getTime() + putOffMs);
       await this.sql.pool.query('UPDATE "Device" SET "desiredDueAt" = $2 WHERE id = $1', [id, later]);
     }
   }
