@@ -29,11 +29,12 @@ export class VmDevice {
   ) {}
 
   /** `stack` must have been started with `deviceHost: HOST_FROM_VM` and the packages of the VM's architecture. */
-  static async start(stack: Stack, target: VmTarget): Promise<VmDevice> {
-    const vm = await startVm({ target, init: 'systemd', kernelArgs: KERNEL_ARGS, bootTimeoutMs: BOOT_TIMEOUT_MS });
+  static async start(stack: Stack, target: VmTarget, signal: AbortSignal): Promise<VmDevice> {
+    const boot = { init: 'systemd', kernelArgs: KERNEL_ARGS, bootTimeoutMs: BOOT_TIMEOUT_MS } as const;
+    const vm = await startVm({ target, ...boot, signal });
     try {
       const { command } = await stack.api.call('createEnrolmentToken', { body: { name: target } });
-      const said = await vm.sh(command, { timeoutMs: INSTALL_TIMEOUT_MS });
+      const said = await vm.sh(command, { timeoutMs: INSTALL_TIMEOUT_MS, signal });
       const enrolled = /^\{"enrolled":true,"device":"(d\w+)"\}$/m.exec(said)?.[1];
       if (enrolled === undefined) throw new Error(`the installation named no device: ${said}`);
       const device = new VmDevice(vm, stack, enrolled);

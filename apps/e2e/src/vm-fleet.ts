@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { brotliDecompressSync } from 'node:zlib';
+import type { VmTarget } from '@bpfleet/vm';
 import { repositoryDir, Stack } from './stack.js';
-import { HOST_FROM_VM } from './vm-device.js';
+import { HOST_FROM_VM, VmDevice } from './vm-device.js';
 import { UPROBE } from './vm-privilege.js';
 
 export const BUILT_IN = [
@@ -33,6 +34,8 @@ export class VmFleet {
   /** What devices connect to. */
   private http: Server | undefined;
   private running: Stack | undefined;
+  private readonly devices = new Map<VmTarget, Promise<VmDevice>>();
+  private readonly stopping = new AbortController();
 
   /** `archs`: of the packages to build. */
   async start(archs: readonly ('arm64' | 'armv7')[]): Promise<void> {
@@ -88,7 +91,22 @@ export class VmFleet {
     return release;
   }
 
+  /** A device that is installed and online; one that was begun earlier is waited for. `stop` stops it, if nobody did before. */
+  device(target: VmTarget): Promise<VmDevice> {
+    const begun = this.devices.get(target) ?? VmDevice.start(this.stack, target, this.stopping.signal);
+    this.devices.set(target, begun);
+    // Whoever asks for it is told.
+    begun.catch(() => undefined);
+    return begun;
+  }
+
   async stop(): Promise<void> {
+    this.stopping.abort(new Error('the tests are over'));
+    for (const device of this.devices.values())
+      await device.then(
+        (one) => one.stop(),
+        () => undefined,
+      );
     this.http?.close();
     await this.running?.stop();
     if (this.folder !== '') rmSync(this.folder, { recursive: true, force: true });
