@@ -54,6 +54,8 @@ export interface AgentOptions {
 const TICK_MS = 1_000;
 /** It takes 0.1 ms (measured), and finds something only after a load or after the start. */
 const RETURN_MEMORY_MS = 10_000;
+/** For names of the last stacks when it stops: a small device takes seconds to read its symbols, and whoever stops it waits ten. */
+const LAST_NAMES_MS = 2_000;
 /** Nothing is told without a connection, whose number is on the disk: changes that are not, count as at most these. */
 const REVISIONS_PER_CONNECTION = 1_024;
 
@@ -174,6 +176,8 @@ export class Agent {
     await this.supervisor.close(mode);
     this.leases.save();
     if (mode === 'detach') this.leases.end();
+    // A successor that takes the runs over tells all names anew.
+    await this.sampler.close(mode === 'detach' ? LAST_NAMES_MS : 0);
     await this.link.stop();
     this.spool.close();
     this.options.kernel.close();

@@ -34,3 +34,21 @@ it('leaves them for the next agent when it is told to, and to the agent when tha
   expect(await stopAgent({ agent, kernel: stopped, mode: 'detach', timeoutMs: 60_000, log })).toBe(0);
   expect([left.pinnedRuns(), stopped.pinnedRuns()]).toEqual([['raaaaaaaa'], ['raaaaaaaa']]);
 });
+
+it('goes on to the next run when the pins of one cannot be removed', async () => {
+  const lines: unknown[] = [];
+  const log = (_: string, event: string, facts?: object): void => void lines.push([event, facts]);
+  const kernel = kernelWithRun();
+  kernel.load({ run: 'rbbbbbbbb' });
+  const removePins = kernel.removePins.bind(kernel);
+  kernel.removePins = (run) => {
+    if (run === 'raaaaaaaa') throw new Error('device or resource busy');
+    removePins(run);
+  };
+  expect(await stopAgent({ agent: HANGING, kernel, mode: 'detach', timeoutMs: 1, log })).toBe(1);
+  expect(kernel.pinnedRuns()).toEqual(['raaaaaaaa']);
+  expect(lines[1]).toEqual([
+    'agent.stop',
+    expect.objectContaining({ run: 'raaaaaaaa', message: 'device or resource busy' }),
+  ]);
+});

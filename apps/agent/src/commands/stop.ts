@@ -26,6 +26,15 @@ export async function stopAgent({ agent, kernel, mode, timeoutMs, log }: StopOpt
   const code = await Promise.race([stopped, after(timeoutMs, undefined, { ref: false })]);
   if (code === 0) return 0;
   if (code === undefined) log('error', 'agent.stop', { message: `it did not stop within ${timeoutMs} ms` });
-  if (mode === 'detach') for (const run of kernel.pinnedRuns()) kernel.removePins(run);
+  if (mode === 'detach') for (const run of kernel.pinnedRuns()) removePins(run, kernel, log);
   return 1;
+}
+
+/** One that cannot be removed does not keep the others; `bpfleet-reap` tries it again when its lease has lapsed. */
+function removePins(run: string, kernel: Pick<Kernel, 'removePins'>, log: Log): void {
+  try {
+    kernel.removePins(run);
+  } catch (error) {
+    log('error', 'agent.stop', { run, ...errorFacts(error) });
+  }
 }

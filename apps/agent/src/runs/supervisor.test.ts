@@ -13,6 +13,8 @@ import type { RunSlot } from './run-slot.js';
 import { Supervisor, type RunStarter } from './supervisor.js';
 
 let folder: string;
+/** What the sampler was to drain a last time, and how often each run in the kernel was attached then. */
+let drained: { readonly runs: readonly string[]; readonly attached: readonly number[] }[];
 let kernel: FakeKernel;
 let nowSeconds: number;
 let leaseSeconds: number;
@@ -95,7 +97,12 @@ function makeSupervisor(): Supervisor {
       revisionFloor,
       kernel,
       kernelKey: 'k1',
-      sampler: { add: () => undefined, remove: async () => undefined },
+      sampler: {
+        add: () => undefined,
+        remove: async (runs) => {
+          drained.push({ runs, attached: [...kernel.pinned.values()].map(({ attachments }) => attachments) });
+        },
+      },
       now: () => ({ bootId: 'boot', seconds: nowSeconds }),
       random: () => 1,
       desired: () => desired,
@@ -122,6 +129,7 @@ async function reconcile(): Promise<void> {
 }
 
 beforeEach(() => {
+  drained = [];
   folder = mkdtempSync(join(tmpdir(), 'bpfleet-supervisor-'));
   kernel = new FakeKernel();
   nowSeconds = 100;
@@ -390,5 +398,14 @@ describe('supervisor', () => {
     supervisor.recover();
     await reconcile();
     expect(state()).toBe('ATTACHED');
+  });
+
+  it('detaches all runs before it drains them, and drains them together', async () => {
+    desired = [entry(), entry({ run: 'rbbbbbbbb' })];
+    await reconcile();
+    expect([...kernel.pinned.values()].map(({ attachments }) => attachments)).toEqual([1, 1]);
+    await supervisor.close('detach');
+    expect(drained).toEqual([{ runs: [RUN, 'rbbbbbbbb'], attached: [0, 0] }]);
+    expect(kernel.pinned.size).toBe(0);
   });
 });

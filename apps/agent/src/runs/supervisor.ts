@@ -184,15 +184,20 @@ export class Supervisor {
     }
   }
 
-  /** `leave` keeps what is pinned for a successor; else nothing of this agent stays in the kernel. */
+  /**
+   * `leave` keeps what is pinned for a successor; else nothing of this agent stays in the kernel. All runs at once, since whoever
+   * stops a service waits some ten seconds only: each of these steps may wait for the disk or for the kernel's grace periods.
+   */
   async close(mode: 'detach' | 'leave'): Promise<void> {
     this.closing = true;
     for (const slot of this.slots.values()) slot.abort.abort();
     await Promise.all([...this.slots.values()].map(({ job }) => job));
-    for (const slot of this.slots.values()) {
-      if (!slot.live) continue;
-      if (mode === 'detach') await this.takeDown(slot);
-      else await this.letGo(slot);
+    const slots = [...this.slots.values()].filter(({ live }) => live !== undefined);
+    if (mode === 'detach') for (const { live } of slots) live?.kernel.detach();
+    await this.options.sampler.remove(slots.map(({ run }) => run));
+    for (const slot of slots) {
+      if (mode === 'detach') this.leaveKernel(slot);
+      else this.letGo(slot, false);
       this.options.store.saveSoon(slot.record);
     }
   }
@@ -274,19 +279,22 @@ export class Supervisor {
 
   /** Out of the kernel, after everything it still had was saved. */
   private async takeDown(slot: RunSlot): Promise<void> {
-    const { live } = slot;
-    if (live) {
-      live.kernel.detach();
-      await this.letGo(slot, true);
+    if (slot.live) {
+      slot.live.kernel.detach();
+      await this.options.sampler.remove([slot.run]);
     }
+    this.leaveKernel(slot);
+  }
+
+  private leaveKernel(slot: RunSlot): void {
+    this.letGo(slot, true);
     this.options.kernel.removePins(slot.run);
     slot.record = { ...slot.record, inKernel: null };
   }
 
-  private async letGo(slot: RunSlot, unpin = false): Promise<void> {
+  private letGo(slot: RunSlot, unpin: boolean): void {
     const { live } = slot;
     if (!live) return;
-    await this.options.sampler.remove(slot.run);
     const { rateDrops, spoolDrops, eventsSeen, ...kernelCounters } = live.telemetry.counters();
     // What stays pinned goes on counting in the kernel: only our own counters are carried over.
     const kept = unpin ? kernelCounters : {};

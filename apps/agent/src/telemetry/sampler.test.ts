@@ -176,8 +176,21 @@ describe('sampler', () => {
     await Promise.all(pictures);
     expect(streams()).toEqual(['maps', 'maps', 'events', 'names', 'names']);
     // The last stacks of a run have their names too.
-    await sampler.remove('raaaaaaaa');
+    await sampler.remove(['raaaaaaaa']);
+    await sampler.close(60_000);
     expect(streams().slice(5)).toEqual(['maps', 'names']);
+  });
+
+  it('lets a run go without its names, gives them a last moment, and writes nothing after that', async () => {
+    let give: (table: SymbolTable) => void = () => undefined;
+    const read = (): Promise<SymbolTable> => new Promise((resolve) => (give = resolve));
+    const { sampler } = openSampler(new FakeRing(records(0, 5)), 1, 1e6, { map: growingStacks(), read });
+    await sampler.remove(['raaaaaaaa']);
+    expect(streams()).toEqual(['events', 'maps']);
+    await sampler.close(0);
+    give({ nameOf: () => 'late' });
+    await sampler.close(60_000);
+    expect(streams()).toEqual(['events', 'maps']);
   });
 
   it('goes on without names where the symbols cannot be read, and says so once', async () => {
@@ -208,7 +221,7 @@ describe('sampler', () => {
     spool.append = () => {
       throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
     };
-    await sampler.remove('raaaaaaaa');
+    await sampler.remove(['raaaaaaaa']);
     spool.append = append;
     ring.commit = () => {
       throw new Error('the ring is closed');
@@ -223,7 +236,7 @@ describe('sampler', () => {
     await sampler.drain();
     await sampler.snapshot();
     expect([ring.commits, spool.batches]).toEqual([[], 0]);
-    await sampler.remove('raaaaaaaa');
+    await sampler.remove(['raaaaaaaa']);
     expect(telemetry.drops.spool).toBe(5);
   });
 
@@ -261,7 +274,7 @@ describe('sampler', () => {
   it('reads a last time what is there when a run ends, and nothing afterwards', async () => {
     const ring = new FakeRing(records(0, 3));
     const { sampler } = openSampler(ring, 1);
-    await sampler.remove('raaaaaaaa');
+    await sampler.remove(['raaaaaaaa']);
     ring.records.push(...records(3, 3));
     await sampler.drain();
     expect(stored()).toEqual(numbers(0, 3));

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as after } from 'node:timers/promises';
 import { errorFacts, type Log } from '../log.js';
 import type { Ring } from '../kernel/port.js';
 import type { BatchMeta } from '../store/spool-frame.js';
@@ -50,6 +51,7 @@ export class Sampler {
   /** Addresses of stacks that are sealed already, and whose names follow. */
   private unnamed: Unnamed[] = [];
   private naming: Promise<void> | undefined;
+  private closed = false;
 
   constructor(private readonly options: SamplerOptions) {
     this.sealer = new Sealer(options.spool, options.time, (run, records) => {
@@ -64,26 +66,36 @@ export class Sampler {
   }
 
   /**
-   * A last time everything, then nothing more of this run. What a full disk does not take waits in memory, at most one turn
-   * of each of its rings: nothing new is attached meanwhile that could be removed again.
+   * A last time everything, in one write, then nothing more of these runs but the names of what was written last. What a full
+   * disk does not take waits in memory, at most one turn of each of their rings: nothing new is attached meanwhile that could be
+   * removed again.
    */
-  async remove(run: string): Promise<void> {
-    const telemetry = this.runs.get(run);
-    if (!telemetry) return;
+  async remove(runs: readonly string[]): Promise<void> {
     await this.inTurn(async () => {
+      const going = runs.flatMap((run) => this.runs.get(run) ?? []);
       if (this.options.spool.begun) {
-        this.guard(run, () => this.drainRun(telemetry));
-        this.snapshotRun(telemetry);
+        for (const telemetry of going) {
+          this.guard(telemetry.run, () => this.drainRun(telemetry));
+          this.guard(telemetry.run, () => this.snapshotRun(telemetry));
+        }
         await this.store();
       } else {
-        for (const { ring } of telemetry.rings) telemetry.countSpoolDrops(this.countLeft(ring));
+        for (const telemetry of going)
+          for (const { ring } of telemetry.rings) telemetry.countSpoolDrops(this.countLeft(ring));
       }
-      // Its rings are about to be closed: a successor drains what was not committed once more.
-      this.commits = this.commits.filter((waiting) => waiting.run !== run);
-      this.runs.delete(run);
+      // Their rings are about to be closed: a successor drains what was not committed once more.
+      this.commits = this.commits.filter((waiting) => !runs.includes(waiting.run));
+      for (const run of runs) this.runs.delete(run);
     });
-    await this.nameAll();
-    if ([...this.runs.values()].every(({ stacks }) => stacks.length === 0)) this.options.symbols.drop();
+    void this.nameAll();
+  }
+
+  /** Gives names that are under way `namesMs` to arrive; nothing is written from then on. */
+  async close(namesMs: number): Promise<void> {
+    await Promise.race([this.nameAll(), after(namesMs, undefined, { ref: false })]);
+    this.unnamed = [];
+    this.closed = true;
+    await this.queue;
   }
 
   drain(): Promise<void> {
@@ -98,13 +110,7 @@ export class Sampler {
   async snapshot(): Promise<void> {
     await this.inTurn(async () => {
       if (!(await this.ready())) return;
-      for (const telemetry of this.runs.values()) {
-        try {
-          this.snapshotRun(telemetry);
-        } catch (error) {
-          this.options.log('warn', 'telemetry.snapshot', { run: telemetry.run, ...errorFacts(error) });
-        }
-      }
+      for (const telemetry of this.runs.values()) this.guard(telemetry.run, () => this.snapshotRun(telemetry));
       await this.store();
     });
     await this.nameAll();
@@ -149,7 +155,7 @@ export class Sampler {
     try {
       work();
     } catch (error) {
-      this.options.log('warn', 'telemetry.drain', { run, ...errorFacts(error) });
+      this.options.log('warn', 'telemetry.unread', { run, ...errorFacts(error) });
     }
   }
 
@@ -252,9 +258,11 @@ export class Sampler {
         this.options.log('warn', 'telemetry.names', { run: source.run, ...errorFacts(error) });
       }
     }
+    if ([...this.runs.values()].every(({ stacks }) => stacks.length === 0)) this.options.symbols.drop();
   }
 
   private async storeNames(source: BatchSource, map: string, names: readonly DeviceName[]): Promise<void> {
+    if (this.closed) return;
     if (!this.options.spool.begun) return this.options.symbols.reset();
     this.sealer.names(source, map, names);
     await this.store();
