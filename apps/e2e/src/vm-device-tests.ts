@@ -44,6 +44,7 @@ interface Trial {
   readonly target: VmTarget;
   readonly expected: Expected;
   readonly device: VmDevice;
+  readonly agent: InstalledAgent;
   /** Probes that attach, and those that the device refuses. */
   readonly probes: readonly string[];
   readonly refused: readonly string[];
@@ -58,8 +59,9 @@ export function testDevice(fleet: VmFleet, target: VmTarget, expected: Expected,
   let trial: Trial | undefined;
 
   beforeAll(async () => {
+    const device = await fleet.device(target);
     trial = {
-      ...{ fleet, target, expected, seen: undefined, device: await fleet.device(target) },
+      ...{ fleet, target, expected, device, agent: new InstalledAgent(device, fleet.stack), seen: undefined },
       probes: [...BUILT_IN, ...expected.takes],
       refused: MADE.filter((probe) => !expected.takes.includes(probe)),
     };
@@ -91,25 +93,22 @@ export function testDevice(fleet: VmFleet, target: VmTarget, expected: Expected,
   onDevice('takes the signed probes and attaches them', takesProbes);
   onDevice('reports what its kernel saw, as the kernel itself tells it', reports);
   onDevice('is small', isSmall);
-  if (WITH_LAB) testsPrivileges(fleet, onDevice);
+  // Each of the four begins where the one before ended; together they take a minute, which `npm run test:vm` has.
+  if (WITH_LAB) {
+    onDevice('runs as its own user, with what its unit gives it', ({ agent }) =>
+      agent.hasItsPrivileges(fleet.releaseOf(UPROBE)),
+    );
+    onDevice('is reaped when it is dead', ({ agent }) => agent.isReapedWhenDead());
+    onDevice('begins anew, and does without CAP_SYS_ADMIN what needs none', ({ agent }) => agent.doesWithoutSysAdmin());
+  }
   onDevice('comes back from a reboot, attaches again, and loses and repeats nothing', async (trial) => {
     if (next !== undefined) void fleet.device(next);
     await reboots(trial);
   });
-  if (WITH_LAB) onDevice('did with each release what pre-flight says', agreesWithPreflight);
-}
-
-/** Each starts the agent anew several times, which takes half a minute: `npm run test:vm` has that time. */
-function testsPrivileges(
-  fleet: VmFleet,
-  onDevice: (name: string, body: (trial: Trial) => Promise<void>) => void,
-): void {
-  onDevice('runs as its own user, and does without CAP_SYS_ADMIN what needs none', ({ device }) =>
-    new InstalledAgent(device, fleet.stack).keepsItsPrivileges(fleet.releaseOf(UPROBE)),
-  );
-  onDevice('is reaped when it is dead, and begins anew', ({ device }) =>
-    new InstalledAgent(device, fleet.stack).isReapedWhenDead(),
-  );
+  if (WITH_LAB) {
+    onDevice('did with each release what pre-flight says', agreesWithPreflight);
+    onDevice('leaves nothing when it is stopped', ({ agent }) => agent.leavesNothingWhenStopped());
+  }
 }
 
 function executions({ device }: Trial, path: string) {

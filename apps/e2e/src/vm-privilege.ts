@@ -28,40 +28,36 @@ const UPROBE_NEEDS: Partial<Record<VmTarget, 'CAP_PERFMON' | 'other code'>> = {
   'armv7-6.1': 'other code',
 };
 
-/** The agent of a device as its package installed it, under systemd: what it may do, and what becomes of its runs when it dies. */
+/**
+ * The agent of a device as its package installed it, under systemd: what it may do, and what becomes of its runs when it ends. The
+ * steps follow each other. Each start of the agent costs some twenty seconds of emulated CPU time, so one start shows both that it
+ * begins anew after the reaper and what it does with fewer capabilities.
+ */
 export class InstalledAgent {
   private readonly vm: RunningVm;
+  private readonly needs: 'CAP_SYS_ADMIN' | 'CAP_PERFMON' | 'other code';
+  /** The assignment of the uprobe, from the first step to the last but one, where the device's code can be traced. */
+  private uprobe: string | undefined;
+  /** What it ran when it died. */
+  private attached: readonly Run[] = [];
 
   constructor(
     private readonly device: VmDevice,
     private readonly stack: Stack,
   ) {
     this.vm = device.vm;
+    this.needs = UPROBE_NEEDS[this.vm.target] ?? 'CAP_SYS_ADMIN';
   }
 
-  /** Own user, the unit's capabilities and no more; without CAP_SYS_ADMIN all but what needs it attaches. */
-  async keepsItsPrivileges(uprobeRelease: string): Promise<void> {
-    const { target } = this.vm;
-    const needs = UPROBE_NEEDS[target] ?? 'CAP_SYS_ADMIN';
+  /** Own user, the unit's capabilities and no more. */
+  async hasItsPrivileges(uprobeRelease: string): Promise<void> {
     await this.expectPrivileges(WHOLE);
-    if (needs === 'other code') await this.refusesOtherCode(uprobeRelease);
-    const uprobe = needs === 'other code' ? undefined : await this.assignHere(uprobeRelease);
-    if (uprobe !== undefined) await this.device.run(UPROBE, ...LIVE);
-    const attached = await this.liveRuns();
-    await this.saysMeasured(true);
-
-    await this.vm.sh(`systemctl stop bpfleet-agent; mkdir -p ${DROP_INS}; sysctl -qw kernel.perf_event_paranoid=2
-      cp ${HOME}/share/least-privilege.conf ${DROP_INS}; systemctl daemon-reload; systemctl start bpfleet-agent`);
-    await this.expectPrivileges(LEAST);
-    const expected = attached.filter(({ probe }) => probe !== UPROBE || needs === 'CAP_PERFMON');
-    await this.attachesAnew(expected.map((run) => run.id));
-    if (needs === 'CAP_SYS_ADMIN') {
-      const { error } = await this.device.run(UPROBE, 'REJECTED', 'FAILED');
-      expect(error).toMatchObject({ code: 'ATTACH_FAILED', message: expect.stringContaining('needs CAP_SYS_ADMIN') });
+    if (this.needs === 'other code') await this.refusesOtherCode(uprobeRelease);
+    else {
+      this.uprobe = await this.assignHere(uprobeRelease);
+      await this.device.run(UPROBE, ...LIVE);
     }
-    await this.saysMeasured(false);
-    if (uprobe !== undefined) await this.withdraw(uprobe);
-    recordVmFact(target, 'privilege', `${expected.length} of ${attached.length} attach without CAP_SYS_ADMIN`);
+    await this.saysMeasured(true);
   }
 
   /** The device says which code its kernel cannot trace; the server, which does not see the device's files, said so before or could not. */
@@ -81,7 +77,8 @@ export class InstalledAgent {
 
   /** Killed, with nobody to start it again: systemd's timer starts the reaper, and once leases have lapsed nothing stays. */
   async isReapedWhenDead(): Promise<void> {
-    const runs = (await this.liveRuns()).map(({ id }) => id).sort();
+    this.attached = await this.liveRuns();
+    const runs = this.attached.map(({ id }) => id).sort();
     const pinned = async (): Promise<string[]> =>
       (await this.vm.sh(`ls ${PINS}/${this.device.id}`)).trim().split('\n').sort();
     // What was withdrawn last is gone for the server before it is for the device.
@@ -104,10 +101,35 @@ export class InstalledAgent {
     const said = await this.vm.sh('journalctl -u bpfleet-reap -o cat --no-pager');
     for (const run of runs) expect(said).toContain(`reaping ${this.device.id} ${run}: its lease has lapsed`);
 
-    await this.vm.sh(`rm -r ${DROP_INS}; systemctl daemon-reload; systemctl start bpfleet-agent`);
-    await this.attachesAnew(runs);
-    await this.expectPrivileges(WHOLE);
     recordVmFact(this.vm.target, 'reaper', `${runs.length} runs, ${programs.length} programs`);
+  }
+
+  /** Started again with the least of capabilities it attaches anew all but what needs CAP_SYS_ADMIN, and says why not the rest. */
+  async doesWithoutSysAdmin(): Promise<void> {
+    const { target } = this.vm;
+    await this.vm.sh(`rm ${DROP_INS}/dead.conf; cp ${HOME}/share/least-privilege.conf ${DROP_INS}
+      sysctl -qw kernel.perf_event_paranoid=2; systemctl daemon-reload; systemctl start bpfleet-agent`);
+    const expected = this.attached.filter(({ probe }) => probe !== UPROBE || this.needs === 'CAP_PERFMON');
+    await this.attachesAnew(expected.map((run) => run.id));
+    await this.expectPrivileges(LEAST);
+    if (this.needs === 'CAP_SYS_ADMIN') {
+      const { error } = await this.device.run(UPROBE, 'REJECTED', 'FAILED');
+      expect(error).toMatchObject({ code: 'ATTACH_FAILED', message: expect.stringContaining('needs CAP_SYS_ADMIN') });
+    }
+    await this.saysMeasured(false);
+    if (this.uprobe !== undefined) await this.withdraw(this.uprobe);
+    recordVmFact(target, 'privilege', `${expected.length} of ${this.attached.length} attach without CAP_SYS_ADMIN`);
+  }
+
+  /** After a reboot the unit's capabilities are back; a stop ends all runs within the time that systemd gives. */
+  async leavesNothingWhenStopped(): Promise<void> {
+    await this.expectPrivileges(WHOLE);
+    const programs = await this.ownPrograms();
+    expect(programs.length).toBeGreaterThan(0);
+    await this.vm.sh('systemctl stop bpfleet-agent');
+    expect(await this.vm.sh('systemctl show -P Result bpfleet-agent')).toBe('success\n');
+    expect(await this.vm.sh(`find ${PINS} -mindepth 2`)).toBe('');
+    await until('nothing of the agent is left in the kernel', async () => (await this.loaded(programs)).length === 0);
   }
 
   private async assignHere(releaseId: string): Promise<string> {
@@ -132,7 +154,7 @@ export class InstalledAgent {
     expect(field('Uid').split('\t')).toEqual([own, own, own, own]);
   }
 
-  private async liveRuns(): Promise<readonly { readonly id: string; readonly probe: string }[]> {
+  private async liveRuns(): Promise<readonly Run[]> {
     const { items } = await this.stack.api.call('listRuns', { query: { device: this.device.id, live: 'true' } });
     return items.filter(({ state }) => LIVE.includes(state));
   }
@@ -180,6 +202,11 @@ export class InstalledAgent {
     const ids = new Set(JSON.parse(listed) as number[]);
     return programs.filter((program) => ids.has(program));
   }
+}
+
+interface Run {
+  readonly id: string;
+  readonly probe: string;
 }
 
 interface Told {
