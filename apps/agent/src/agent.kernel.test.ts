@@ -12,7 +12,11 @@ const DEVICE = 'dkernel00001';
 const RUN = 'r00000001';
 const LEASES = `/run/bpfleet/${DEVICE}.leases`;
 const WHO_OFFSET = 12;
-const PROGRAM = 'on_getpriority';
+/** A name of its own: other tests attach the same probe on the same kernel. */
+const PROGRAM = 'on_agent_test';
+const named = (text: string): string => text.replaceAll('on_getpriority', PROGRAM);
+const source = named(prioritySource);
+const manifest = named(priorityManifest);
 
 /** One system call each, numbered; there is no such process, and the kernel says so after it was traced. */
 function call(from: number, count: number): void {
@@ -46,7 +50,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
   let agents: AgentProcess[] = [];
 
   beforeAll(() => {
-    object = compileBpf(prioritySource);
+    object = compileBpf(source);
   });
 
   const startAgent = (): AgentProcess => {
@@ -62,7 +66,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
   };
 
   const desirePriority = async (): Promise<void> => {
-    const release = server.publish(priorityManifest, object, 'watch_priority');
+    const release = server.publish(manifest, object, 'watch_priority');
     await server.desire([server.entry(RUN, release, { params: { caller: process.pid } })]);
   };
 
@@ -237,9 +241,9 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
   it('reports the verifier and its log, and does not try again', async () => {
     await setUp();
     const refused = compileBpf(
-      prioritySource.replace('return 0;\n}\n\nchar', 'return *(int *)(__u64)ctx->args[2];\n}\n\nchar'),
+      source.replace('return 0;\n}\n\nchar', 'return *(int *)(__u64)ctx->args[2];\n}\n\nchar'),
     );
-    const release = server.publish(priorityManifest, refused, 'watch_priority');
+    const release = server.publish(manifest, refused, 'watch_priority');
     await server.desire([server.entry(RUN, release)]);
     const report = await server.untilState(RUN, 'REJECTED');
     expect(report.error).toMatchObject({ code: 'VERIFIER_REFUSED' });
@@ -248,7 +252,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
 
   it('ends a debug run by itself', async () => {
     await setUp();
-    const release = server.publish(priorityManifest, object, 'watch_priority');
+    const release = server.publish(manifest, object, 'watch_priority');
     const reason = { kind: 'debug' as const, intent: 'x1' };
     await server.desire([server.entry(RUN, release, { endsAfterSeconds: 1, reason })]);
     await server.untilState(RUN, 'ATTACHED');
@@ -258,7 +262,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
 
   it('refuses maps above the budget before it loads anything', async () => {
     await setUp();
-    const release = server.publish(priorityManifest, object, 'watch_priority');
+    const release = server.publish(manifest, object, 'watch_priority');
     const budget = { cpuPercent: 50, mapBytes: 4096, eventsPerSecond: 100 };
     await server.desire([server.entry(RUN, release, { budget })]);
     const report = await server.untilState(RUN, 'REJECTED');
@@ -267,7 +271,7 @@ describeWithKernel('an agent on this kernel', ['root', 'bpf', 'bpffs', 'tracefs'
 
   it('counts the events above the budget and sends the others', async () => {
     await setUp();
-    const release = server.publish(priorityManifest, object, 'watch_priority');
+    const release = server.publish(manifest, object, 'watch_priority');
     const budget = { cpuPercent: 50, mapBytes: 4 << 20, eventsPerSecond: 10 };
     await server.desire([server.entry(RUN, release, { params: { caller: process.pid }, budget })]);
     await server.untilState(RUN, 'ATTACHED');

@@ -1,24 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DesiredEntry } from '@bpfleet/trust';
+import { desiredEntry as entry } from '../testing/desired-entry.js';
 import type { BootPoint } from './lease.js';
 import { reconcile, type Action, type ActualRun, type Limits } from './reconcile.js';
 
 const now: BootPoint = { bootId: 'boot', seconds: 1_000 };
 const limits: Limits = { now, kernel: 'k1', leaseElapsedSeconds: 0 };
-
-function entry(run: string, change: Partial<DesiredEntry> = {}): DesiredEntry {
-  return {
-    run,
-    release: 'a'.repeat(64),
-    probe: 'trace_exec',
-    version: '1.0.0',
-    params: { min_us: 1 },
-    budget: { cpuPercent: 1, mapBytes: 1, eventsPerSecond: 1 },
-    leaseSeconds: 600,
-    reason: { kind: 'assignment', intent: 'a1' },
-    ...change,
-  };
-}
 
 function actual(of: DesiredEntry, change: Partial<ActualRun> = {}): ActualRun {
   return {

@@ -7,6 +7,7 @@ import { AgentError } from '../agent-error.js';
 import { RunStore } from '../store/runs.js';
 import { StateDisk } from '../store/state-disk.js';
 import { RunTelemetry } from '../telemetry/run-telemetry.js';
+import { desiredEntry } from '../testing/desired-entry.js';
 import { FaultyPort } from '../testing/faulty-port.js';
 import { FakeKernel } from '../testing/fake-kernel.js';
 import type { RunSlot } from './run-slot.js';
@@ -30,19 +31,7 @@ let disk: StateDisk;
 
 const RUN = 'raaaaaaaa';
 
-function entry(change: Partial<DesiredEntry> = {}): DesiredEntry {
-  return {
-    run: RUN,
-    release: 'a'.repeat(64),
-    probe: 'trace_exec',
-    version: '1.0.0',
-    params: {},
-    budget: { cpuPercent: 5, mapBytes: 1, eventsPerSecond: 1 },
-    leaseSeconds: 600,
-    reason: { kind: 'assignment', intent: 'a1' },
-    ...change,
-  };
-}
+const entry = (change: Partial<DesiredEntry> = {}): DesiredEntry => desiredEntry(RUN, change);
 
 /** Puts runs into the fake kernel without anything to fetch or to check. */
 function fakeStarter(owner: () => Supervisor): RunStarter {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { newRecord } from '../core/run-record.js';
+import { desiredEntry } from '../testing/desired-entry.js';
 import { Counter } from './counter.js';
 import { lockFolder } from './lock.js';
 import { RunStore } from './runs.js';
@@ -26,16 +27,7 @@ describe('counter', () => {
 });
 
 describe('run store', () => {
-  const entry = {
-    run: 'raaaaaaaa',
-    release: 'a'.repeat(64),
-    probe: 'trace_exec',
-    version: '1.0.0',
-    params: { min_us: 1, all: true, interface: 'lo' },
-    budget: { cpuPercent: 1, mapBytes: 1, eventsPerSecond: 1 },
-    leaseSeconds: 600,
-    reason: { kind: 'assignment' as const, intent: 'a1' },
-  };
+  const entry = desiredEntry('raaaaaaaa', { params: { min_us: 1, all: true, interface: 'lo' } });
 
   it('reads back what it wrote, and falls back to the copy before', () => {
     const record = newRecord(entry, 'k1');
