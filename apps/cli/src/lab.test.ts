@@ -147,8 +147,11 @@ describe('bpfleet lab add', () => {
     const { stdout } = await cli('lab', 'add', ...args);
     expect(stdout).toContain('trixie-arm64 is in the lab');
     const [call] = server.callsOf('addLabKernel');
-    const debian = { suite: 'trixie', arch: 'arm64', modules: [] };
+    const debian = { suite: 'trixie', arch: 'arm64', pageBytes: 4096, modules: [] };
     expect(call?.body).toEqual({ ...debian, kernelArgs: ['lsm=lockdown,bpf', 'quiet'], jit: 0 });
+    await cli('lab', 'add', '--suite', 'trixie', '--arch', 'arm64', '--pages', '16k');
+    const [, large] = server.callsOf('addLabKernel');
+    expect(large?.body).toEqual({ ...debian, pageBytes: 16_384, kernelArgs: [] });
   });
 
   it('uploads the image and the types of a board’s kernel, and names them', async () => {
@@ -192,6 +195,7 @@ describe('bpfleet lab add', () => {
     expect(server.callsOf('addLabKernel')[0]?.body).toEqual({
       name: '6.12.1-deb13-rt',
       arch: 'arm64',
+      pageBytes: 4096,
       image: digestOf(Buffer.from('image')),
       config: digestOf(Buffer.from('config')),
       modules: ['virtio_mmio', 'virtio_console', 'virtio_blk'].map((name) => ({ name, digest: module })),
@@ -201,6 +205,7 @@ describe('bpfleet lab add', () => {
   });
 
   it.each([
+    [['--arch', 'arm64', '--image', 'x', '--name', 'y', '--pages', '16k'], 'what it was built with'],
     [['--arch', 'arm64'], 'give --suite, or --image or --kernel-package'],
     [['--arch', 'arm64', '--image', 'x', '--name', 'y', '--kernel-package', 'z'], 'which kernel?'],
     [['--arch', 'arm64', '--suite', 'trixie', '--config', 'x'], '--config is that of an --image'],

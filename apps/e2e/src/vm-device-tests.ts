@@ -15,6 +15,7 @@ export interface Expected {
   readonly kernelArch: string;
   readonly userBits: 32 | 64;
   readonly showsBtf: boolean;
+  readonly pageBytes: 4096 | 16_384;
   /** Of `MADE`, what attaches; the rest does not. */
   readonly takes: readonly string[];
 }
@@ -29,11 +30,12 @@ const REFUSED = ['REJECTED', 'FAILED'] as const;
 async function addToLab(
   fleet: VmFleet,
   target: VmTarget,
-  { suite, kernelArch, userBits, showsBtf }: Expected,
+  { suite, kernelArch, userBits, showsBtf, pageBytes }: Expected,
 ): Promise<void> {
   const arch = kernelArch === 'arm' ? 'armv7' : 'arm64';
   const words = ['lab', 'add', '--suite', suite, '--arch', arch, '--name', target, '--cmdline', KERNEL_ARGS.join(' ')];
   if (userBits === 32 && arch === 'arm64') words.push('--user-land', 'armv7');
+  if (pageBytes === 16_384) words.push('--pages', '16k');
   if (!showsBtf) words.push('--btf', fleet.armhfBtf);
   expect(await fleet.stack.cli(...words)).toMatchObject({ code: 0 });
 }
@@ -123,6 +125,7 @@ async function enrols({ device, target, expected }: Trial): Promise<void> {
   expect(facts).toMatchObject({
     kernelArch: expected.kernelArch,
     userBits: expected.userBits,
+    pageBytes: expected.pageBytes,
     kernelRelease: device.vm.guest.release,
   });
   expect(facts?.btfDigest === null).toBe(!expected.showsBtf);

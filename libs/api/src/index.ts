@@ -68,6 +68,7 @@ export {
   labKernelSchema,
   labNameSchema,
   labSchema,
+  labPageBytesSchema,
   labSuiteSchema,
   proveInLabRequestSchema,
   proveInLabResponseSchema,
@@ -77,6 +78,7 @@ export {
   type LabArch,
   type LabFileKind,
   type LabKernel,
+  type LabPageBytes,
   type LabSuite,
   type ReleaseOnKernel,
 } from './lab.js';

@@ -7,6 +7,9 @@ export const labSuiteSchema = z.enum(['bullseye', 'bookworm', 'trixie', 'forky']
 export type LabSuite = z.infer<typeof labSuiteSchema>;
 export const labArchSchema = z.enum(['arm64', 'armv7']);
 export type LabArch = z.infer<typeof labArchSchema>;
+/** Of the kernel, in bytes. */
+export const labPageBytesSchema = z.literal([4096, 16_384]);
+export type LabPageBytes = z.infer<typeof labPageBytesSchema>;
 export const labNameSchema = z
   .string()
   .regex(
@@ -62,6 +65,8 @@ export const addLabKernelRequestSchema = z
     arch: labArchSchema,
     /** Of the programs under it; as the kernel's unless told. */
     userLand: labArchSchema.optional(),
+    /** Of a suite's kernel: Debian has one of 16 KiB from trixie on. An image has what it was built with. */
+    pageBytes: labPageBytesSchema.default(4096),
     /** Added to the command line. */
     kernelArgs: z.array(kernelArgSchema).max(32).default([]),
     /** net.core.bpf_jit_enable; as the kernel has it unless told. */
@@ -74,6 +79,10 @@ export const addLabKernelRequestSchema = z
   .refine(
     ({ image, modules, config }) => image !== undefined || (modules.length === 0 && config === undefined),
     'modules and configuration are those of an image: give it too',
+  )
+  .refine(
+    ({ image, pageBytes }) => image === undefined || pageBytes === 4096,
+    'pageBytes chooses among the kernels of a suite: an image has what it was built with',
   )
   .refine(({ image, name }) => image === undefined || name !== undefined, 'a kernel of your own needs a name');
 export type AddLabKernelRequest = z.input<typeof addLabKernelRequestSchema>;

@@ -66,6 +66,7 @@ const SEEN: Readonly<Record<VmTarget, Seen>> = {
   },
   // FPROBE could not be chosen on ARM64 before 6.14; everything else is there.
   'arm64-6.12': { attach: { kprobe_multi: 'kernel 6.14' }, map: {}, unpinned: [], keyByKey: [] },
+  'arm64-6.12-16k': { attach: { kprobe_multi: 'kernel 6.14' }, map: {}, unpinned: [], keyByKey: [] },
   // The first of these kernels on which kprobe_multi can be had.
   'arm64-7.2': { attach: {}, map: {}, unpinned: [], keyByKey: [] },
   // No BTF, no trampolines, and a JIT that is off.

@@ -4,11 +4,19 @@ import { fileURLToPath } from 'node:url';
 
 /**
  * The kernels that a VM can boot: Debian's own, oldest first. `armv7` is built without BTF and has its JIT off; `compat32` is a
- * 64-bit kernel under 32-bit user land. 7.2 is that of the suite in the making, whose packages go when newer ones come: what has
+ * 64-bit kernel under 32-bit user land, `16k` one with pages of 16 KiB, as boards with newer processors run it. 7.2 is that of the suite in the making, whose packages go when newer ones come: what has
  * a test only there is skipped then, by its name.
  */
 export const VM_TARGETS = [
-  ...(['arm64-5.10', 'arm64-6.1', 'arm64-6.1-compat32', 'arm64-6.12', 'arm64-7.2', 'armv7-6.1'] as const),
+  ...([
+    'arm64-5.10',
+    'arm64-6.1',
+    'arm64-6.1-compat32',
+    'arm64-6.12',
+    'arm64-6.12-16k',
+    'arm64-7.2',
+    'armv7-6.1',
+  ] as const),
 ] as const;
 export type VmTarget = (typeof VM_TARGETS)[number];
 

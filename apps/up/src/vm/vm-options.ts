@@ -13,8 +13,10 @@ export interface VmCommandOptions {
 }
 
 const KERNELS = VM_TARGETS.map((target) => {
-  const [arch, kernel, compat] = target.split('-');
-  return { target, arch, kernel, userLand: compat === 'compat32' ? 'armv7' : arch };
+  const [arch, version, variant] = target.split('-');
+  const isCompat = variant === 'compat32';
+  const kernel = variant === undefined || isCompat ? version : `${version}-${variant}`;
+  return { target, arch, kernel, userLand: isCompat ? 'armv7' : arch };
 });
 const list = KERNELS.map(({ arch, kernel, userLand }) => {
   return `    --arch ${arch} --kernel ${kernel}${userLand === arch ? '' : ` --user-land ${userLand}`}`;

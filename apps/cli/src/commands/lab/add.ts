@@ -19,11 +19,13 @@ interface AddOptions {
   vmlinux?: string;
   arch: LabArch;
   userLand?: LabArch;
+  pages?: keyof typeof PAGE_BYTES;
   cmdline?: string;
   jit?: string;
   name?: string;
 }
 
+const PAGE_BYTES = { '4k': 4096, '16k': 16_384 } as const;
 /** A kernel image over a slow link takes its time. */
 const UPLOAD_TIMEOUT_MS = 900_000;
 
@@ -34,6 +36,7 @@ modules: they are taken out of the package. Where it does not come up, "bpfleet 
 What was uploaded before an "add" that came to no end is kept for a day, and removed by the next upload after that.
 
   bpfleet lab add --suite trixie --arch arm64 --cmdline "lsm=lockdown,yama,bpf"
+  bpfleet lab add --suite trixie --arch arm64 --pages 16k
   bpfleet lab add --image arch/arm64/boot/Image --vmlinux vmlinux --arch arm64 --name gateway-5.15
   bpfleet lab add --kernel-package linux-image-6.1.0-50-rt-arm64_6.1.176-1_arm64.deb --arch arm64`;
 
@@ -54,6 +57,7 @@ export function addLabAdd(lab: Command, host: CommandHost): void {
     .option('--vmlinux <file>', 'the same, from its vmlinux or debug package')
     .addOption(new Option('--arch <arch>', 'of the kernel').choices(['arm64', 'armv7']).makeOptionMandatory())
     .addOption(new Option('--user-land <arch>', "of the programs, if not the kernel's").choices(['arm64', 'armv7']))
+    .addOption(new Option('--pages <size>', "of --suite's kernel, if not 4k").choices(Object.keys(PAGE_BYTES)))
     .option('--cmdline <arguments>', "added to the kernel's command line, such as its devices have")
     .addOption(new Option('--jit <n>', 'net.core.bpf_jit_enable, as its devices have it').choices(['0', '1', '2']))
     .option('--name <name>', 'to call it by')
@@ -67,10 +71,12 @@ export function addLabAdd(lab: Command, host: CommandHost): void {
     });
 }
 
-function assertWhole({ suite, image, kernelPackage, config, btf, vmlinux, name }: AddOptions): void {
+function assertWhole({ suite, image, kernelPackage, config, btf, vmlinux, name, pages }: AddOptions): void {
   if ([suite, image, kernelPackage].filter((one) => one !== undefined).length !== 1) {
     throw new CliError('LAB_KERNEL', 'which kernel? give --suite, or --image or --kernel-package of your own');
   }
+  if (pages !== undefined && suite === undefined)
+    throw new CliError('LAB_KERNEL', "--pages chooses among a suite's kernels: your own has what it was built with");
   if (btf !== undefined && vmlinux !== undefined) {
     throw new CliError('LAB_KERNEL', '--btf and --vmlinux both give its types: give one of them');
   }
@@ -124,6 +130,7 @@ async function add(invocation: Invocation, client: ApiClient, options: AddOption
     body: {
       ...{ suite, arch, userLand, name: own?.name ?? options.name, image },
       ...(modules.length > 0 ? { modules } : {}),
+      ...(options.pages === undefined ? {} : { pageBytes: PAGE_BYTES[options.pages] }),
       config: await upload('config', own?.config),
       btf: await upload('btf', given?.btf),
       kernelArgs: (options.cmdline ?? '').split(/\s+/).filter((one) => one !== ''),

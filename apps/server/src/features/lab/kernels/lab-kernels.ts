@@ -42,9 +42,10 @@ export class LabKernels {
 
   /** Returns its id. Throws LAB_TARGET, LAB_FILE_UNKNOWN (422), LAB_NAME_TAKEN, LAB_FULL (409). */
   async add(actor: string, wanted: Wanted): Promise<string> {
-    const { suite, image, btf, config, modules = [], arch, kernelArgs, jit } = wanted;
+    const { suite, image, btf, config, modules = [], arch, pageBytes = 4096, kernelArgs, jit } = wanted;
     const userLand = wanted.userLand ?? arch;
-    const target = suite === undefined ? userLandTarget(arch, userLand) : targetOf(suite, arch, userLand);
+    const target =
+      suite === undefined ? userLandTarget(arch, userLand) : targetOf({ suite, arch, userLand, pageBytes });
     await this.files.assertThere('image', image === undefined ? [] : [image]);
     await this.files.assertThere('btf', btf === undefined ? [] : [btf]);
     await this.files.assertThere('config', config === undefined ? [] : [config]);
@@ -130,11 +131,12 @@ export class LabKernels {
   }
 }
 
-/** `trixie-arm64`, `bookworm-arm64-armv7-jit0`. */
-function nameOf({ suite, arch, jit, kernelArgs }: Wanted, userLand: LabArch): string {
+/** `trixie-arm64`, `trixie-arm64-16k`, `bookworm-arm64-armv7-jit0`. */
+function nameOf({ suite, arch, pageBytes = 4096, jit, kernelArgs }: Wanted, userLand: LabArch): string {
   const parts = [
     suite ?? 'own',
     arch,
+    ...(pageBytes === 4096 ? [] : [`${pageBytes / 1024}k`]),
     ...(userLand === arch ? [] : [userLand]),
     ...(jit === undefined ? [] : [`jit${jit}`]),
   ];
