@@ -6,50 +6,30 @@ import {
   streams,
   type Birth,
   type DownTopic,
-  type Facts,
   type Reported,
   type UpTopic,
 } from '@bpfleet/wire';
+import type { AgentOptions } from './agent-options.js';
 import { agentSettings, type AgentSettings } from './agent-settings.js';
-import type { LeaseSheet } from './core/lease-sheet.js';
 import { bestNowMs } from './core/trusted-time.js';
-import type { BootClock } from './kernel/boot-clock.js';
 import { KERNEL_BTF } from './kernel/btf-file.js';
-import type { Kernel } from './kernel/port.js';
 import { BtfGiver } from './link/btf-giver.js';
 import { obey } from './link/commands.js';
 import { Fetcher } from './link/fetcher.js';
 import { Link } from './link/link.js';
 import { Syncer } from './link/syncer.js';
-import { errorFacts, type Log } from './log.js';
+import { errorFacts } from './log.js';
 import { LeaseKeeper } from './runs/lease-keeper.js';
 import { encodeReport, encodeReported } from './runs/report.js';
 import { Starter } from './runs/starter.js';
 import { Supervisor } from './runs/supervisor.js';
 import { Spool } from './store/spool.js';
-import type { StateFolder } from './store/state-folder.js';
 import { readBatchTime } from './telemetry/batch-time.js';
 import { KernelSymbols } from './telemetry/kernel-symbols.js';
 import { Sampler } from './telemetry/sampler.js';
 import { Sender } from './telemetry/sender.js';
 import { followRoots } from './trust/follow-roots.js';
 import { TrustKeeper } from './trust/trust-keeper.js';
-
-export interface AgentOptions {
-  readonly state: StateFolder;
-  readonly kernel: Kernel;
-  readonly kernelKey: string;
-  readonly facts: Facts;
-  /** The file that `facts.btfDigest` is of. */
-  readonly btfPath?: string;
-  readonly clock: BootClock;
-  readonly log: Log;
-  readonly settings?: AgentSettings;
-  /** What the reaper reads. Absent: nobody reaps. */
-  readonly leaseSheet?: { write(sheet: LeaseSheet): void; remove(): void };
-  /** The first connection of this process stands. */
-  readonly onReady?: () => void;
-}
 
 const TICK_MS = 1_000;
 /** It takes 0.1 ms (measured), and finds something only after a load or after the start. */
@@ -96,10 +76,11 @@ export class Agent {
       log,
     });
     this.spool = new Spool(state.spoolFolder, this.settings.spool, monotonicMs, (batch) => this.sampler.lost(batch));
+    for (const facts of this.spool.unreadable) log('error', 'spool.unreadable', facts);
     this.beginEpoch();
     state.disk.onWritable = () => {
       this.beginEpoch();
-      this.supervisor.diskWritable();
+      this.supervisor.retryNow(['STATE_UNWRITABLE']);
     };
     this.link = new Link({
       device,
@@ -137,6 +118,7 @@ export class Agent {
       spool: this.spool,
       symbols: new KernelSymbols({ bits: facts.userBits, read: () => this.options.kernel.readSymbols(), monotonicMs }),
       bootId: clock.bootId,
+      kernelBits: facts.kernelArch === 'arm' ? 32 : 64,
       time: () => readBatchTime(clock, this.trust.time),
       monotonicMs,
       onStored: (batches) => this.sender.stored(batches),
@@ -147,8 +129,7 @@ export class Agent {
 
   /** What was attached before is attached and drained from here on, with or without a server. */
   start(): void {
-    const { drainIntervalMs, snapshotIntervalMs, reportIntervalMs, leaseSaveIntervalMs, heartbeatIntervalMs } =
-      this.settings;
+    const { drainIntervalMs, snapshotIntervalMs, reportIntervalMs, leaseSaveIntervalMs } = this.settings;
     this.leases.save();
     this.leases.beat();
     this.supervisor.recover();
@@ -161,7 +142,6 @@ export class Agent {
       this.reportAll();
     });
     this.every(leaseSaveIntervalMs, () => this.leases.save());
-    this.every(heartbeatIntervalMs, () => this.leases.beat());
     this.every(RETURN_MEMORY_MS, () => this.options.kernel.returnFreedMemory());
     this.link.start();
   }
@@ -178,6 +158,8 @@ export class Agent {
     if (mode === 'detach') this.leases.end();
     // A successor that takes the runs over tells all names anew.
     await this.sampler.close(mode === 'detach' ? LAST_NAMES_MS : 0);
+    // Before the link, which may have gone without a word.
+    this.options.state.disk.flush();
     await this.link.stop();
     this.spool.close();
     this.options.kernel.close();
@@ -239,8 +221,10 @@ export class Agent {
   }
 
   private tick(): void {
+    this.leases.tick();
     this.options.state.disk.tick();
     this.supervisor.checkBudgets();
+    this.supervisor.checkSoaked();
     this.supervisor.reconcile();
     this.sender.tick();
   }
@@ -249,6 +233,7 @@ export class Agent {
     if (!this.isReady) this.options.onReady?.();
     this.isReady = true;
     this.syncer.connect();
+    this.supervisor.retryNow(['LINK_DOWN', 'LINK_TIMEOUT']);
     this.publishAll();
     this.sender.connect();
   }

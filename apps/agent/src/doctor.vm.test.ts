@@ -40,7 +40,6 @@ const SEEN: Partial<Record<VmTarget, Seen>> = {
   },
   'arm64-6.1': { root: { ...NO_TRAMPOLINES, ...NO_TCX } },
   'arm64-6.12': { root: {} },
-  'arm64-6.12-16k': { root: {} },
   'armv7-6.1': {
     root: {
       ...NO_TCX,

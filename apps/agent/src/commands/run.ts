@@ -36,6 +36,8 @@ export async function run(options: RunOptions): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const log = jsonLog((line) => process.stderr.write(line));
   endOnUncaught(process, log, (code) => process.exit(code));
+  // From the first moment: whoever stops a service while it starts wants nothing of it left either.
+  const signal = nextSignal();
   const clock = new BootClock();
   const monotonicMs = (): number => Number(clock.monotonicNs() / 1000n) / 1000;
   const state = new StateFolder(options.state, { monotonicMs, random: Math.random, log });
@@ -53,13 +55,19 @@ export async function run(options: RunOptions): Promise<void> {
     ...(options.kernel ? { leaseSheet: new LeaseSheetFile(LEASES_FOLDER, device) } : {}),
     onReady: () => process.stdout.write(`${JSON.stringify({ ready: true, device })}\n`),
   });
-  const signal = nextSignal();
-  agent.start();
-  log('info', 'agent.started', { device, kernel: options.kernel, version: agentVersion });
+  // A turn of the loop, in which a signal that came meanwhile is told.
+  if ((await Promise.race([signal, turn()])) === undefined) {
+    agent.start();
+    log('info', 'agent.started', { device, kernel: options.kernel, version: agentVersion });
+  }
   const name = await signal;
   log('info', 'agent.stopping', { signal: name });
   const mode = name === 'SIGUSR2' ? 'leave' : 'detach';
   process.exit(await stopAgent({ agent, kernel, mode, timeoutMs: STOP_TIMEOUT_MS, log }));
+}
+
+function turn(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {

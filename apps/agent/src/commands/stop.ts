@@ -24,10 +24,9 @@ export async function stopAgent({ agent, kernel, mode, timeoutMs, log }: StopOpt
     },
   );
   const code = await Promise.race([stopped, after(timeoutMs, undefined, { ref: false })]);
-  if (code === 0) return 0;
   if (code === undefined) log('error', 'agent.stop', { message: `it did not stop within ${timeoutMs} ms` });
   if (mode === 'detach') for (const run of kernel.pinnedRuns()) removePins(run, kernel, log);
-  return 1;
+  return code ?? 1;
 }
 
 /** One that cannot be removed does not keep the others; `bpfleet-reap` tries it again when its lease has lapsed. */

@@ -48,6 +48,9 @@ export interface RunRecord {
   readonly firstAttach: BootPoint | null;
   readonly inKernel: KernelIds | null;
   readonly adopted: boolean;
+  /** Times in a row that the device went down with it, of which it may be the cause, until it has soaked. */
+  readonly uncleanBoots: number;
+  readonly soaked: boolean;
   /** What earlier loads have counted; a live load's own counters come on top. */
   readonly counters: RunCounters;
 }
@@ -66,6 +69,8 @@ export function newRecord(entry: DesiredEntry, kernel: string): RunRecord {
     firstAttach: null,
     inKernel: null,
     adopted: false,
+    uncleanBoots: 0,
+    soaked: false,
     counters: noCounters,
   };
 }

@@ -66,6 +66,7 @@ export class LibbpfRun implements KernelRun {
     this.rings.set(name, reader);
     return {
       mapId: map.id,
+      dataBytes: reader.dataBytes,
       get consumerPosition() {
         return reader.consumerPosition;
       },

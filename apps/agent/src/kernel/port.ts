@@ -65,6 +65,9 @@ export interface KernelRun {
 
 export interface Ring {
   readonly mapId: number;
+  /** Of its data; what is not committed is never more. */
+  readonly dataBytes: number;
+  /** In 64 bits from where the kernel stood when it was opened; a 32-bit kernel's own wraps at 4 GiB. */
   readonly consumerPosition: bigint;
   drain(target: Buffer): { bytes: number; records: number; position: bigint; more: boolean };
   commit(position: bigint): void;

@@ -1,3 +1,4 @@
+import { setTimeout as after } from 'node:timers/promises';
 import { deviceFilter, parseDownTopic, upTopic, type DownTopic, type UpTopic } from '@bpfleet/wire';
 import { AgentError } from '../agent-error.js';
 import { fullJitterMs, reconnectBackoff, type Backoff } from '../core/backoff.js';
@@ -19,7 +20,13 @@ export interface LinkOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly backoff?: Backoff;
+  /** How long the last word may take. */
+  readonly goodbyeMs?: number;
 }
+
+const GOODBYE_MS = 1_000;
+/** A link that holds this long is well: what goes wrong after that begins anew. */
+const WELL_MS = 60_000;
 
 /** The device's one outbound connection, for as long as the agent lives. */
 export class Link {
@@ -28,6 +35,7 @@ export class Link {
   private attempt = 0;
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
+  private wellTimer: NodeJS.Timeout | undefined;
   /** Messages that were not for us or not of this protocol. */
   droppedMessages = 0;
 
@@ -56,9 +64,12 @@ export class Link {
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
+    clearTimeout(this.wellTimer);
     const { connection, birth } = this;
     if (!connection) return;
-    if (birth) await this.publish({ kind: 'birth' }, birth.offline).catch(() => undefined);
+    // On a link that has gone without a word nothing is acknowledged; the broker sends the will then.
+    const told = birth && this.publish({ kind: 'birth' }, birth.offline).catch(() => undefined);
+    await Promise.race([told, after(this.options.goodbyeMs ?? GOODBYE_MS, undefined, { ref: false })]);
     this.connection = undefined;
     await connection.end();
   }
@@ -90,7 +101,7 @@ export class Link {
       if (half) await half.end();
       return this.retry();
     }
-    this.attempt = 0;
+    this.wellTimer = setTimeout(() => (this.attempt = 0), WELL_MS).unref();
     log('info', 'link.connected', { url });
     this.options.onConnect();
   }
@@ -98,6 +109,7 @@ export class Link {
   private closed(): void {
     if (!this.connection) return;
     this.connection = undefined;
+    clearTimeout(this.wellTimer);
     this.options.log('warn', 'link.closed');
     this.options.onDisconnect();
     this.retry();
@@ -105,8 +117,9 @@ export class Link {
 
   private retry(): void {
     if (this.stopped) return;
-    const waitMs = fullJitterMs(this.attempt, this.options.backoff ?? reconnectBackoff, this.options.random());
+    // The first one has a ceiling above its minimum too: a fleet that lost its broker at one moment must not come back at one.
     this.attempt += 1;
+    const waitMs = fullJitterMs(this.attempt, this.options.backoff ?? reconnectBackoff, this.options.random());
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.connect(), waitMs);
   }

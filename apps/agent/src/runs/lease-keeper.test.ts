@@ -35,6 +35,15 @@ describe('the lease keeper', () => {
     expect(world.sheets.at(-1)?.runs).toEqual([{ run: 'r1', untilSeconds: 1900 }]);
   });
 
+  it('beats once a minute of the clock that also counts sleep', () => {
+    const { world, keeper } = setUp();
+    for (const seconds of [1000, 1001, 1059, 1060, 1061, 5000]) {
+      world.seconds = seconds;
+      keeper.tick();
+    }
+    expect(world.sheets.map(({ heartbeat }) => heartbeat.seconds)).toEqual([1000, 1060, 5000]);
+  });
+
   it('counts what went before this process', () => {
     const { world, keeper } = setUp({ at: { bootId: 'boot', seconds: 800 }, elapsedSeconds: 100 });
     expect(keeper.elapsedSeconds).toBe(300);

@@ -1,6 +1,8 @@
-import { advanceLease, renewLease, type BootPoint, type LeaseClock } from '../core/lease.js';
+import { advanceLease, renewLease, secondsSince, type BootPoint, type LeaseClock } from '../core/lease.js';
 import type { LeaseSheet } from '../core/lease-sheet.js';
 import { errorFacts, type Log } from '../log.js';
+
+const HEARTBEAT_SECONDS = 60;
 
 export interface LeaseKeeperOptions {
   readonly saved: { read(): LeaseClock | undefined; writeSoon(clock: LeaseClock): void };
@@ -16,6 +18,7 @@ export interface LeaseKeeperOptions {
 export class LeaseKeeper {
   private clock: LeaseClock;
   private sheetFails = false;
+  private beatenAt: BootPoint | undefined;
 
   constructor(private readonly options: LeaseKeeperOptions) {
     const now = options.now();
@@ -37,10 +40,19 @@ export class LeaseKeeper {
     this.options.saved.writeSoon(this.clock);
   }
 
-  /** The agent lives. Call it at least once a minute: after five without, the reaper takes everything out of the kernel. */
+  /**
+   * Call it once a second or so: beats when that is due, on CLOCK_BOOTTIME. Timers stand still while the device is suspended, and
+   * the reaper, which does not know that anybody slept, may look right after it has woken up.
+   */
+  tick(): void {
+    if (this.beatenAt === undefined || secondsSince(this.beatenAt, this.options.now()) >= HEARTBEAT_SECONDS)
+      this.beat();
+  }
+
+  /** The agent lives. After five minutes without, the reaper takes everything out of the kernel. */
   beat(): void {
     const { sheet, now, runs, log } = this.options;
-    const heartbeat = now();
+    const heartbeat = (this.beatenAt = now());
     const elapsed = this.elapsedSeconds;
     const leases = runs().map(({ run, leaseSeconds }) => ({
       run,

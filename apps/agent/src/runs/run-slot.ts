@@ -1,4 +1,5 @@
 import type { CpuFuse } from '../core/budget.js';
+import type { BootPoint } from '../core/lease.js';
 import type { ActualRun } from '../core/reconcile.js';
 import { actualOf, type RunRecord } from '../core/run-record.js';
 import type { KernelRun } from '../kernel/port.js';
@@ -10,6 +11,8 @@ export interface LiveRun {
   readonly kernel: KernelRun;
   readonly plan: ReleasePlan;
   readonly telemetry: RunTelemetry;
+  /** When it was attached, or taken over. */
+  readonly since: BootPoint;
   fuse: CpuFuse;
 }
 
@@ -18,6 +21,8 @@ export class RunSlot {
   live: LiveRun | undefined;
   busy: ActualRun['busy'];
   abort = new AbortController();
+  /** What the disk was last told of its counters. */
+  savedCounters: string | undefined;
   /** What is under way; never rejects. */
   job: Promise<void> = Promise.resolve();
 

@@ -103,7 +103,8 @@ export class Starter implements RunStarter {
       nowSeconds: this.options.monotonicMs() / 1000,
       wantsInterfaces: plan.wantsInterfaces,
     });
-    return { kernel, plan, telemetry, fuse: { runTimeNs: 0n, atSeconds: this.options.now().seconds, windowsOver: 0 } };
+    const since = this.options.now();
+    return { kernel, plan, telemetry, since, fuse: { runTimeNs: 0n, atSeconds: since.seconds, windowsOver: 0 } };
   }
 
   private async release(slot: RunSlot, digest: string, signal: AbortSignal): Promise<ReleaseDocument> {

@@ -30,7 +30,6 @@ let revisionFloor: number;
 let disk: StateDisk;
 
 const RUN = 'raaaaaaaa';
-
 const entry = (change: Partial<DesiredEntry> = {}): DesiredEntry => desiredEntry(RUN, change);
 
 /** Puts runs into the fake kernel without anything to fetch or to check. */
@@ -56,7 +55,8 @@ function fakeStarter(owner: () => Supervisor): RunStarter {
       typeNeeds: { relocations: 0, programs: [], symbols: [] },
       attachOptionsOf: () => ({}),
     };
-    slot.live = { kernel: run, plan, telemetry, fuse: { runTimeNs: 0n, atSeconds: nowSeconds, windowsOver: 0 } };
+    const since = { bootId: 'boot', seconds: nowSeconds };
+    slot.live = { kernel: run, plan, telemetry, since, fuse: { runTimeNs: 0n, atSeconds: nowSeconds, windowsOver: 0 } };
   };
   return {
     start: async (slot) => {
@@ -137,7 +137,7 @@ beforeEach(() => {
     log: () => undefined,
     port,
   });
-  disk.onWritable = () => supervisor.diskWritable();
+  disk.onWritable = () => supervisor.retryNow(['STATE_UNWRITABLE']);
   supervisor = makeSupervisor();
   supervisor.recover();
 });

@@ -2,6 +2,7 @@ import type { DesiredEntry } from '@bpfleet/trust';
 import type { ReportedRunState, RunReport } from '@bpfleet/wire';
 import { AgentError, type AgentErrorCode } from '../agent-error.js';
 import { measureCpu } from '../core/budget.js';
+import { afterBoot, soaked } from '../core/crash-guard.js';
 import type { BootPoint } from '../core/lease.js';
 import { reconcile, sameProgram, sameTerms, type Action, type StopReason } from '../core/reconcile.js';
 import { advance, fail, newRecord, reject, type RunRecord } from '../core/run-record.js';
@@ -66,18 +67,18 @@ export class Supervisor {
 
   /** Takes over what an earlier agent left attached, and takes out what it left half done or what nobody wants. */
   recover(): void {
-    const { store, kernel, sampler, log } = this.options;
+    const { store, kernel, log } = this.options;
     const { records, unreadable } = store.load();
     const wanted = this.options.desired();
     for (const run of unreadable) store.remove(run);
     for (const stored of records) {
-      const record = this.raised(stored);
+      const record = afterBoot(this.raised(stored), this.options.now().bootId);
       const slot = new RunSlot(record);
       this.slots.set(record.run, slot);
+      if (record.state !== stored.state) this.suspected(slot);
       const entry = wanted?.find(({ run }) => run === record.run);
       const stays = wanted === undefined || (entry !== undefined && sameProgram(entry, record.entry));
-      if (stays && this.starter.adopt(slot) && slot.live) {
-        sampler.add(slot.live.telemetry);
+      if (stays && this.takeOver(slot) && slot.live) {
         // It is attached already, and the disk says so: this is no step that would have to wait for the disk.
         this.set(slot, advance(slot.record, 'ATTACHED', { inKernel: slot.live.kernel.ids, adopted: true }));
         log('info', 'run.adopted', { run: record.run });
@@ -91,6 +92,23 @@ export class Supervisor {
       kernel.removePins(run);
     }
     this.measure();
+  }
+
+  private suspected({ run, record }: RunSlot): void {
+    this.options.log('error', 'run.suspected', { run, message: record.error?.message ?? '' });
+    this.options.store.saveSoon(record);
+    this.options.onChange(run);
+  }
+
+  /** Call it now and then: what has run long enough is no longer suspected when the device goes down. */
+  checkSoaked(): void {
+    const now = this.options.now();
+    for (const slot of this.slots.values()) {
+      const record = slot.live && !slot.busy ? soaked(slot.record, slot.live.since, now) : undefined;
+      if (record === undefined) continue;
+      slot.record = record;
+      this.options.store.saveSoon(record);
+    }
   }
 
   /** Cheap, and safe to call at any time. */
@@ -160,12 +178,12 @@ export class Supervisor {
     return [...this.slots.values()].map(({ record }) => record.entry);
   }
 
-  /** What failed for the disk alone need not wait longer, now that it can be written. */
-  diskWritable(): void {
+  /** What failed for the disk alone, or for the link, need not wait longer now that it is there. */
+  retryNow(codes: readonly AgentErrorCode[]): void {
     for (const slot of this.slots.values()) {
       const { state, error } = slot.record;
-      if (state !== 'FAILED' || error?.code !== 'STATE_UNWRITABLE') continue;
-      slot.record = { ...slot.record, retryAt: this.options.now() };
+      if (state !== 'FAILED' || !codes.some((code) => code === error?.code)) continue;
+      slot.record = { ...slot.record, attempts: 0, retryAt: this.options.now() };
       this.options.store.saveSoon(slot.record);
     }
     this.reconcile();
@@ -176,6 +194,10 @@ export class Supervisor {
     for (const slot of this.slots.values()) {
       if (!slot.live) continue;
       const { rateDrops, spoolDrops, eventsSeen } = slot.live.telemetry.counters();
+      const news = `${rateDrops} ${spoolDrops} ${eventsSeen}`;
+      // Each save is two fsyncs, which a worn card takes long over.
+      if (slot.savedCounters === news) continue;
+      slot.savedCounters = news;
       // The kernel's own counters live on with its programs and are added when those go.
       this.options.store.saveSoon({
         ...slot.record,
@@ -199,6 +221,20 @@ export class Supervisor {
       if (mode === 'detach') this.leaveKernel(slot);
       else this.letGo(slot, false);
       this.options.store.saveSoon(slot.record);
+    }
+  }
+
+  /** One that cannot be taken over is taken out and started anew: it must not keep the agent from starting. */
+  private takeOver(slot: RunSlot): boolean {
+    try {
+      if (!this.starter.adopt(slot) || !slot.live) return false;
+      this.options.sampler.add(slot.live.telemetry);
+      return true;
+    } catch (error) {
+      this.options.log('error', 'run.not-adopted', { run: slot.run, ...errorFacts(error) });
+      slot.live?.kernel.close({ unpin: true });
+      slot.live = undefined;
+      return false;
     }
   }
 

@@ -19,8 +19,11 @@ export class DocumentStore {
     for (const kind of kinds) mkdirSync(join(folder, kind), { recursive: true, mode: 0o700 });
   }
 
+  /** The copy before it where a bad sector keeps the newest from being read: the server brings the rest of the chain. */
   root(): Buffer | undefined {
-    return readFileBounded(join(this.folder, 'root.json'), documentRules.root.bytesMax);
+    const path = join(this.folder, 'root.json');
+    const [newest, before] = copiesOf(path, documentRules.root.bytesMax);
+    return newest ?? before;
   }
 
   /** As soon as the disk takes it: what is held in memory was verified, and an older one on the disk is no less so. */
@@ -30,8 +33,7 @@ export class DocumentStore {
 
   /** The newest that was accepted, and the one before it. */
   desired(): (Buffer | undefined)[] {
-    const path = join(this.folder, 'desired.json');
-    return [path, `${path}.previous`].map((file) => readFileBounded(file, documentRules.desired.bytesMax));
+    return copiesOf(join(this.folder, 'desired.json'), documentRules.desired.bytesMax);
   }
 
   /** As soon as the disk takes it. A device that restarts before asks anew, and what it was told to stop is stopped again. */
@@ -122,4 +124,14 @@ export class DocumentStore {
   private partialPath(digest: string): string {
     return `${this.path('blobs', digest)}.part`;
   }
+}
+
+function copiesOf(path: string, bytesMax: number): (Buffer | undefined)[] {
+  return [path, `${path}.previous`].map((file) => {
+    try {
+      return readFileBounded(file, bytesMax);
+    } catch {
+      return undefined;
+    }
+  });
 }

@@ -39,6 +39,9 @@ const recordSchema: z.ZodType<RunRecord> = z.object({
   firstAttach: bootPoint.nullable(),
   inKernel: kernelIds.nullable(),
   adopted: z.boolean(),
+  // Agents before these two existed wrote neither.
+  uncleanBoots: count.default(0),
+  soaked: z.boolean().default(false),
   counters: z.object({
     runCount: count,
     runTimeNs: count,

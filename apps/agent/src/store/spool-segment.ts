@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { scanFrames, type FramePlace } from './spool-frame.js';
 
@@ -114,4 +124,13 @@ export function recoverSegment(
   const content = readFileSync(path);
   const { frames } = scanFrames(content);
   return { segment: SpoolSegment.recovered(path, id, nowMs, content.length), frames };
+}
+
+/** Moves a segment that cannot be read out of the way. It stays on the disk, one at most, so that nothing is written where it lies. */
+export function setAside(folder: string, id: number): void {
+  try {
+    renameSync(pathOf(folder, id), join(folder, 'unreadable'));
+  } catch {
+    // A disk that takes nothing: it is met again at the next start, and passed by again.
+  }
 }

@@ -1,10 +1,20 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DiskRoom } from './disk-room.js';
 import type { BatchMeta } from './spool-frame.js';
-import { Spool, spoolLimits, type SealedBatch, type SpoolLimits } from './spool.js';
+import { Spool, type SealedBatch } from './spool.js';
+import { spoolLimits, type SpoolLimits } from './spool-limits.js';
 
 let folder: string;
 let dropped: BatchMeta[];
@@ -116,6 +126,41 @@ describe('spool', () => {
     expect(texts(second)).toEqual(['1.0 a']);
     put(second, 'b');
     expect(segments()).toContain('000000000100.log');
+  });
+
+  it('passes by a segment that the disk does not give back, and says so', async () => {
+    const first = open(1);
+    put(first, 'a');
+    first.close();
+    const [bad] = segments();
+    rmSync(join(folder, bad as string));
+    // Reading it fails (EISDIR), as it does where a sector is bad (EIO).
+    mkdirSync(join(folder, bad as string));
+    const second = open(2);
+    put(second, 'b');
+    await second.sync();
+    second.close();
+    expect(second.unreadable).toEqual([expect.objectContaining({ code: 'EISDIR' })]);
+    const third = open(3);
+    expect([texts(third), third.unreadable]).toEqual([['2.0 b'], []]);
+  });
+
+  it('writes anew what a failed sync leaves in doubt, and holds it once, also after a restart', async () => {
+    const first = open(1);
+    put(first, 'a');
+    const [kept] = first.all();
+    const doubted = first.append([batch(first, 'b'), { ...batch(first, 'c'), number: first.nextNumber('events') + 1 }]);
+    const again = first.rewrite(doubted);
+    expect(texts(first)).toEqual(['1.0 a', '1.1 b', '1.2 c']);
+    expect(doubted.map((one) => first.has(one))).toEqual([false, false]);
+    expect(new Set(again.map(({ segment }) => segment.id))).toEqual(new Set([(kept?.segment.id ?? 0) + 1]));
+    await first.sync();
+    first.close();
+    const second = open(2);
+    expect(texts(second)).toEqual(['1.0 a', '1.1 b', '1.2 c']);
+    second.ack('events', 1, [[0, 2]]);
+    second.close();
+    expect([open(3).batches, segments()]).toEqual([0, []]);
   });
 
   it('gives up the oldest first when it is full, says which, and reports the range', () => {

@@ -2,30 +2,12 @@ import { fdatasync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Stream } from '@bpfleet/wire';
 import { AgentError } from '../agent-error.js';
+import { errorFacts } from '../log.js';
 import { addRange, type Range } from '../core/ranges.js';
 import { diskRoom, reserveBytes, type DiskRoom } from './disk-room.js';
 import { encodeFrame, type BatchMeta, type RingMark } from './spool-frame.js';
-import { SpoolSegment, recoverSegment } from './spool-segment.js';
-
-export interface SpoolLimits {
-  readonly bytesMax: number;
-  readonly segmentBytesMax: number;
-  /** Bounds the index in memory. */
-  readonly batchesMax: number;
-  readonly ageMsMax: number;
-  /** What is left to others on the disk: this much, or this share of it where that is less. */
-  readonly reserveBytesMax: number;
-  readonly reserveShare: number;
-}
-
-export const spoolLimits: SpoolLimits = {
-  bytesMax: 64 * 1024 * 1024,
-  segmentBytesMax: 4 * 1024 * 1024,
-  batchesMax: 65_536,
-  ageMsMax: 7 * 86_400_000,
-  reserveBytesMax: 64 * 1024 * 1024,
-  reserveShare: 0.02,
-};
+import type { SpoolLimits } from './spool-limits.js';
+import { SpoolSegment, recoverSegment, setAside } from './spool-segment.js';
 
 /** A sealed batch that nobody has acknowledged yet. */
 export interface HeldBatch {
@@ -69,6 +51,8 @@ export class Spool {
   private total = 0;
   private currentEpoch = 0;
   private newestId = 0;
+  /** Segments that could not be read when it was opened, as the disk told it. */
+  readonly unreadable: ReturnType<typeof errorFacts>[] = [];
 
   /** `onDropped` hears of each batch that had to be given up. */
   constructor(
@@ -140,8 +124,10 @@ export class Spool {
     return batches.sort((a, b) => a.segment.id - b.segment.id || a.offset - b.offset);
   }
 
-  has({ meta }: HeldBatch): boolean {
-    return this.group(meta.stream, meta.epoch)?.has(meta.number) ?? false;
+  /** Of one that was written anew, no: its successor is held. */
+  has(batch: HeldBatch): boolean {
+    const { stream, epoch, number } = batch.meta;
+    return this.group(stream, epoch)?.get(number) === batch;
   }
 
   payload(batch: HeldBatch): Buffer {
@@ -179,6 +165,27 @@ export class Spool {
     if (this.active) await datasync(this.active.fd);
   }
 
+  /**
+   * After a sync that failed. The kernel tells a failed writeback once and calls the pages clean then (since 4.13 per descriptor):
+   * a second sync of the same file would promise what nobody knows. These batches are written anew into another segment, which
+   * must be synced as well. What they are read from is the page cache still, or the disk; a frame that is neither fails its CRC at
+   * the next start, and its copy stands for it.
+   */
+  rewrite(batches: readonly HeldBatch[]): HeldBatch[] {
+    const held = batches.filter((batch) => this.has(batch));
+    const frames = held.map((batch) => encodeFrame(batch.meta, this.payload(batch)));
+    const [suspect, active] = [this.active, this.openSegment()];
+    let at = this.appendWhole(active, Buffer.concat(frames));
+    this.active = active;
+    const again = held.map((batch, index) => {
+      at += (frames[index] as Buffer).length;
+      return this.hold(batch.meta, active, at - batch.bytes, batch.bytes);
+    });
+    suspect?.close();
+    if (suspect?.live === 0) this.removeSegment(suspect);
+    return again;
+  }
+
   /** Returns what was held and is settled now. */
   ack(stream: Stream, epoch: number, ranges: readonly Range[]): HeldBatch[] {
     const group = this.group(stream, epoch);
@@ -203,6 +210,18 @@ export class Spool {
     for (const segment of this.segments) segment.close();
   }
 
+  /** A segment that does not take its first bytes is none. */
+  private appendWhole(segment: SpoolSegment, bytes: Buffer): number {
+    try {
+      const at = segment.append(bytes);
+      this.total += bytes.length;
+      return at;
+    } catch (error) {
+      this.removeSegment(segment);
+      throw error;
+    }
+  }
+
   private metaOf(batch: SealedBatch): BatchMeta {
     const { stream, number, run, count, ring } = batch;
     const meta = { kind: 'batch' as const, stream, epoch: this.currentEpoch, number, run, count };
@@ -217,6 +236,9 @@ export class Spool {
     const batch = { meta, segment, offset, bytes };
     const key = `${meta.stream}/${meta.epoch}`;
     const group = this.groups.get(key) ?? new Map<number, HeldBatch>();
+    // Written twice: the later copy counts.
+    const before = group.get(meta.number);
+    if (before) this.forget(before);
     this.groups.set(key, group.set(meta.number, batch));
     segment.live += 1;
     this.count += 1;
@@ -317,7 +339,9 @@ export class Spool {
       .sort((a, b) => a - b);
     const acks: { stream: Stream; epoch: number; ranges: readonly Range[] }[] = [];
     for (const id of ids) {
-      const { segment, frames } = recoverSegment(this.folder, id, this.monotonicMs());
+      const recovered = this.recoverSegment(id);
+      if (recovered === undefined) continue;
+      const { segment, frames } = recovered;
       this.segments.push(segment);
       this.total += segment.bytes;
       for (const { meta, payloadOffset, payloadBytes } of frames) {
@@ -333,6 +357,17 @@ export class Spool {
     }
     for (const segment of this.segments.filter(({ live }) => live === 0)) this.removeSegment(segment);
     this.newestId = Math.max(0, ...ids);
+  }
+
+  /** A bad sector costs what lies there, not the agent. */
+  private recoverSegment(id: number): ReturnType<typeof recoverSegment> | undefined {
+    try {
+      return recoverSegment(this.folder, id, this.monotonicMs());
+    } catch (error) {
+      this.unreadable.push(errorFacts(error));
+      setAside(this.folder, id);
+      return undefined;
+    }
   }
 
   private rememberMark(mark: RingMark): void {

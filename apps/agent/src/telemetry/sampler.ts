@@ -24,6 +24,8 @@ export interface SamplerOptions {
   readonly spool: Spool;
   readonly symbols: KernelSymbols;
   readonly bootId: string;
+  /** Of the kernel, which counts a ring's positions in words of its own. */
+  readonly kernelBits: 32 | 64;
   readonly time: () => BatchTime;
   /** CLOCK_MONOTONIC in milliseconds. */
   readonly monotonicMs: () => number;
@@ -43,6 +45,8 @@ export class Sampler {
   private commits: { readonly run: string; readonly commit: () => void }[] = [];
   /** Written, and not yet known to be on the disk. */
   private unsynced: HeldBatch[] = [];
+  /** The disk has refused something since they were written: a sync that succeeds now says nothing of them. */
+  private suspect = false;
   /** Writes that the disk has refused since it last took one. */
   private refusals = 0;
   /** Where each ring was drained up to; commits trail behind. */
@@ -185,7 +189,10 @@ export class Sampler {
   private skipSaved({ name, ring }: RingState): void {
     const start = ring.consumerPosition;
     for (const mark of this.options.spool.ringMarks(this.options.bootId, ring.mapId)) {
-      if (BigInt(mark.from) < start || mark.bytes > this.buffer.length || mark.bytes === 0) continue;
+      // The predecessor counted in 64 bits, this agent begins at the kernel's word: on 32 bits only the distance says which of
+      // the two lies behind the other.
+      const ahead = BigInt.asUintN(this.options.kernelBits, BigInt(mark.from) - start);
+      if (ahead >= BigInt(ring.dataBytes) || mark.bytes > this.buffer.length || mark.bytes === 0) continue;
       const { position } = ring.drain(this.buffer.subarray(0, mark.bytes));
       ring.commit(position);
       this.positions.set(ring, position);
@@ -196,10 +203,13 @@ export class Sampler {
   /** False when the disk did not take it all; then nothing is committed. */
   private async store(): Promise<boolean> {
     try {
+      if (this.suspect) this.unsynced = this.options.spool.rewrite(this.unsynced);
+      this.suspect = false;
       this.unsynced.push(...this.sealer.flush());
       if (this.unsynced.length > 0) await this.options.spool.sync();
     } catch (error) {
       this.refusals += 1;
+      this.suspect = this.unsynced.length > 0;
       // Once, and then again when it is over: it is asked several times a second.
       if (this.refusals === 1)
         this.options.log('error', 'spool.unwritable', { waiting: this.sealer.waiting, ...errorFacts(error) });

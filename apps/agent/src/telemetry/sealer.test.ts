@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeBatchBody, decodeBatchHeader, ringRecords, type BatchHeader } from '@bpfleet/wire';
-import { Spool, spoolLimits } from '../store/spool.js';
+import { Spool } from '../store/spool.js';
+import { spoolLimits } from '../store/spool-limits.js';
 import { Sealer } from './sealer.js';
 
 let folder: string;

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Spool, spoolLimits } from '../store/spool.js';
+import { Spool } from '../store/spool.js';
+import { spoolLimits } from '../store/spool-limits.js';
 import { Sender } from './sender.js';
 
 let folder: string;
@@ -47,6 +48,7 @@ function ack(ranges: [number, number][], window = 32): void {
   sender.acknowledge('events', { v: 1, epoch: 1, ranges, window });
 }
 
+const brokerHasIt = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const letters = (count: number): string[] => Array.from({ length: count }, (_, index) => `b${index}`);
 
 describe('sender', () => {
@@ -85,13 +87,15 @@ describe('sender', () => {
     expect(sent).toEqual(['a']);
   });
 
-  it('sends again what is not acknowledged, later and later, until it is', () => {
+  it('sends again what is not acknowledged, later and later, until it is', async () => {
     sender.connect();
     put('a');
+    await brokerHasIt();
     const times: number[] = [];
     for (nowMs = 0; nowMs <= 400_000; nowMs += 1_000) {
       const before = sent.length;
       sender.tick();
+      await brokerHasIt();
       if (sent.length > before) times.push(nowMs);
     }
     expect(times).toEqual([10_000, 20_000, 40_000, 80_000, 160_000, 310_000]);
@@ -100,6 +104,33 @@ describe('sender', () => {
     sender.tick();
     expect(sent).toHaveLength(1 + times.length);
     expect(spool.batches).toBe(0);
+  });
+
+  it('sends no second copy of what a slow link has not taken yet, and gives it no more than it may hold', async () => {
+    let take: () => void = () => undefined;
+    const slow = new Sender({
+      spool,
+      publish: (_stream, payload) => {
+        sent.push(payload.toString().slice(0, 2));
+        return new Promise((resolve) => (take = resolve));
+      },
+      monotonicMs: () => nowMs,
+      random: () => 0,
+    });
+    const large = (name: string): string => name.padEnd(300 * 1024, '.');
+    put(large('b0'), large('b1'), large('b2'));
+    slow.connect();
+    expect(sent).toEqual(['b2', 'b1']);
+    nowMs = 3_600_000;
+    slow.tick();
+    expect(sent).toHaveLength(2);
+    take();
+    await brokerHasIt();
+    expect(sent).toHaveLength(3);
+    // Its acknowledgement is waited for from the moment the broker had it.
+    nowMs += 9_000;
+    slow.tick();
+    expect(sent).toHaveLength(3);
   });
 
   it('sends again after a new connection what the old one had taken', () => {

@@ -7,9 +7,12 @@ const BACKFILL_EVERY = 4;
 const WINDOW_DEFAULT = 32;
 const WINDOW_MAX = 256;
 
+/** What may be on its way to the broker: more would only wait in a socket's buffer, outside of every limit. */
+const UNSENT_BYTES_MAX = 512 * 1024;
+
 interface InFlight {
-  readonly batch: HeldBatch;
-  attempts: number;
+  readonly attempts: number;
+  /** Never, before the broker has it: on a slow link that takes minutes, and a second copy would double them. */
   dueAtMs: number;
 }
 
@@ -32,6 +35,8 @@ export class Sender {
   private window = WINDOW_DEFAULT;
   private connected = false;
   private turn = 0;
+  /** Handed to the connection, and not taken by the broker yet. */
+  private unsentBytes = 0;
   /** Acknowledgements that named nothing we hold: late duplicates, mostly. */
   ignoredAcks = 0;
 
@@ -87,7 +92,7 @@ export class Sender {
   }
 
   private pump(): void {
-    while (this.connected && this.inFlight.size < this.window) {
+    while (this.connected && this.inFlight.size < this.window && this.unsentBytes < UNSENT_BYTES_MAX) {
       const batch = this.take();
       if (!batch) return;
       if (this.options.spool.has(batch) && !this.inFlight.has(batch)) this.send(batch, 0);
@@ -109,11 +114,19 @@ export class Sender {
   }
 
   private send(batch: HeldBatch, attempts: number): void {
-    // Never sooner than the first wait: a slow server must not be asked to work twice.
-    const spread = fullJitterMs(attempts, resendBackoff, this.options.random());
-    const dueAtMs = this.options.monotonicMs() + Math.max(spread, ceilingMs(attempts, resendBackoff) / 2);
-    this.inFlight.set(batch, { batch, attempts, dueAtMs });
+    const flight: InFlight = { attempts, dueAtMs: Number.POSITIVE_INFINITY };
+    this.inFlight.set(batch, flight);
     const payload = this.read(batch);
-    if (payload) this.options.publish(batch.meta.stream, payload).catch(() => undefined);
+    const sent = payload ? this.options.publish(batch.meta.stream, payload) : Promise.resolve();
+    const bytes = payload?.length ?? 0;
+    this.unsentBytes += bytes;
+    const settled = (): void => {
+      this.unsentBytes -= bytes;
+      // Never sooner than the first wait: a slow server must not be asked to work twice.
+      const spread = fullJitterMs(attempts, resendBackoff, this.options.random());
+      flight.dueAtMs = this.options.monotonicMs() + Math.max(spread, ceilingMs(attempts, resendBackoff) / 2);
+      this.pump();
+    };
+    sent.then(settled, settled);
   }
 }

@@ -4,6 +4,7 @@ import type { Kernel, KernelRun, LoadRequest, Ring, SnapshotMap, SymbolTable } f
 /** A ring in memory with libbpf's promises: drains from a cursor, forgets only what is committed. */
 export class FakeRing implements Ring {
   readonly mapId = 7;
+  readonly dataBytes = 4096;
   consumerPosition = 0n;
   readonly commits: bigint[] = [];
   private cursor = 0;
