@@ -244,7 +244,10 @@ describe('bpfleet releases show', () => {
     const program = {
       ...{ name: 'p', section: 'raw_tp/x', type: 'raw_tracepoint', instructionCount: 4, errnoName: 'EINVAL' },
       ...{ verdict: 'refused' as const, verifiedInstructions: null, stackDepthBytes: null, jitedBytes: null },
-      explanation: null,
+      explanation: {
+        ...{ class: 'callback_needs_jit', sentence, advice: 'Enable the JIT.' },
+        source: { file: 'p.bpf.c', line: 12, text: 'bpf_loop(3, each, 0, 0);\u202e' },
+      },
       log: 'callbacks are not allowed in non-JITed programs',
     };
     const proven = { verdict: 'accepted' as const, reasons: [], at, loadMs: 12, instructions: 4_500, programs: [] };
@@ -271,7 +274,11 @@ describe('bpfleet releases show', () => {
             stackDepthBytes: null,
             jitedBytes: null,
           },
-          ...{ reasons: [{ kind: 'callback_needs_jit', sentence, program: 'p' }], programs: [program] },
+          reasons: [
+            { kind: 'callback_needs_jit', sentence: `${sentence} Enable the JIT.`, program: 'p' },
+            { kind: 'arch', sentence: 'It has no object for arm.' },
+          ],
+          programs: [program],
         },
       },
       {
@@ -289,6 +296,14 @@ describe('bpfleet releases show', () => {
       expect(stdout).toContain(text);
     }
     expect(stdout).not.toContain('| callbacks are not allowed');
+    // Each thing once: the explanation of a program says what its reason says, and where.
+    expect(stdout.split('\n').filter((line) => line.startsWith('    '))).toEqual([
+      '    It has no object for arm.',
+      '    p: A helper that calls back needs a JIT.\ufffd[31m',
+      '      p.bpf.c:12: bpf_loop(3, each, 0, 0);\ufffd',
+      '      Enable the JIT.',
+      '    QEMU has ended',
+    ]);
     const whole = await cli('releases', 'show', 'trace_exec@1.0.0', '--log');
     expect(whole.stdout).toContain('| callbacks are not allowed in non-JITed programs');
     expect(JSON.parse((await cli('releases', 'show', 'trace_exec@1.0.0', '--json')).stdout).kernels).toHaveLength(3);

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
+import pg from 'pg';
 import { expect as expectPage } from './expect-page.js';
 import type { Browser, Page } from 'playwright-core';
 import { collectPageErrors, launchChromium } from './browser.js';
@@ -143,6 +144,23 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
   );
 
   it(
+    'shows why a kernel of the lab refused it, once, with the line of its source',
+    async () => {
+      const { items } = await stack.api.call('listReleases', { query: { probe: 'trace_exec' } });
+      await refusedByTheBoard(stack.databaseUrl, items[0]?.id ?? '');
+      await page.goto(`${stack.url}/releases/${items[0]?.id}`);
+      const why = page.getByTestId('kernel-reasons').filter({ hasText: '6.1.0-board' });
+      await why.waitFor();
+      expect(await why.getByTestId('source-line').innerText()).toBe('trace_exec.bpf.c:52  slot->n += 1;');
+      expect((await why.innerText()).split('may be NULL')).toHaveLength(2);
+      expect(await why.innerText()).toContain('Check it first.');
+      await why.getByText('Verifier log', { exact: true }).click();
+      await why.getByText("R0 invalid mem access 'map_value_or_null'").waitFor();
+    },
+    LONG_MS,
+  );
+
+  it(
     'opens a debug run on one device and shows what its kernel sees until it is stopped',
     async () => {
       const { items } = await stack.api.call('listReleases', { query: { probe: 'trace_exec' } });
@@ -186,3 +204,35 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
     expect(errors).toEqual([]);
   });
 });
+
+/** What the lab writes once its kernel `board` has come up and refused a release. */
+async function refusedByTheBoard(databaseUrl: string, releaseId: string): Promise<void> {
+  const explanation = { class: 'null_unchecked', sentence: 'A pointer may be NULL.', advice: 'Check it first.' };
+  const source = { file: 'trace_exec.bpf.c', line: 52, text: 'slot->n += 1;' };
+  const program = {
+    ...{ name: 'trace_exec', section: 'raw_tp/x', type: 'raw_tracepoint', verdict: 'refused', errnoName: 'EACCES' },
+    ...{ instructionCount: 9, verifiedInstructions: null, stackDepthBytes: null, jitedBytes: null },
+    explanation: { ...explanation, source },
+    log: "7: (79) r0 = *(u64 *)(r0 +0)\nR0 invalid mem access 'map_value_or_null'\n",
+  };
+  const { class: kind, sentence, advice } = explanation;
+  const reasons = [{ kind, sentence: `${sentence} ${advice}`, program: program.name }];
+  const client = new pg.Client(databaseUrl);
+  await client.connect();
+  try {
+    const group = 'b'.repeat(64);
+    await client.query(
+      `INSERT INTO "KernelGroup" (id, "kernelRelease", "kernelArch", "userBits", jit, lsm, "pageBytes")
+       VALUES ($1, '6.1.0-board', 'aarch64', 64, 'on', '{}', 4096)`,
+      [group],
+    );
+    await client.query(`UPDATE "LabKernel" SET "kernelGroupId" = $1 WHERE name = 'board'`, [group]);
+    await client.query(
+      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts)
+       VALUES ($1, $2, 'prove', 'refused', $3, $4)`,
+      [releaseId, group, JSON.stringify(reasons), JSON.stringify({ programs: [program] })],
+    );
+  } finally {
+    await client.end();
+  }
+}

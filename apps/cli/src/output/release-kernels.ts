@@ -3,7 +3,7 @@ import { archText } from './kernel-text.js';
 import { bytesText, countText } from './numbers.js';
 import { tableLines } from './printer.js';
 import { safeText } from './terminal-text.js';
-import { explanationLines } from './verification-report.js';
+import { explanationLines, logLines } from './verification-report.js';
 
 /** What is known of a release on the kernels of the fleet and of the lab, one line each; then why some of them refuse it. */
 export function releaseKernelLines(kernels: readonly ReleaseOnKernel[], options: { log: boolean }): string[] {
@@ -36,14 +36,22 @@ function provenText({ proven, job, lab }: ReleaseOnKernel): string {
 }
 
 function whyLines({ group, resolved, proven, job }: ReleaseOnKernel, options: { log: boolean }): string[] {
-  const reasons = [...(proven?.reasons ?? []), ...(proven ? [] : (resolved?.reasons ?? []))];
   const programs = (proven?.programs ?? []).filter(({ verdict }) => verdict !== 'accepted' && verdict !== 'skipped');
-  const explained = options.log ? programs.flatMap((program) => explanationLines(program, options)) : [];
+  const explained = new Set(programs.filter(({ explanation }) => explanation).map(({ name }) => name));
+  // The reason of an explained program says the same again, without the line of its source.
+  const reasons = proven
+    ? proven.reasons.filter(({ program }) => program === undefined || !explained.has(program))
+    : (resolved?.reasons ?? []);
   const told = [
     ...(job?.error ? [job.error] : []),
     ...reasons.map(({ sentence, program }) => (program ? `${program}: ${sentence}` : sentence)),
   ];
-  return told.length === 0
-    ? []
-    : [`  ${safeText(group.kernelRelease)}`, ...told.map((line) => `    ${safeText(line)}`), ...explained];
+  const lines = [
+    ...told.map((line) => `  ${safeText(line)}`),
+    ...programs.flatMap((program) => [
+      ...explanationLines(program),
+      ...(options.log ? logLines(program, options) : []),
+    ]),
+  ];
+  return lines.length === 0 ? [] : [`  ${safeText(group.kernelRelease)}`, ...lines.map((line) => `  ${line}`)];
 }

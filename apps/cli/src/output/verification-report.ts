@@ -58,26 +58,33 @@ export function verdictLines(verdict: Verdict, options: { log: boolean }): strin
   return [
     `${verdict.verdict} on ${safeText(name)}${load}${safeText(reason)}`,
     ...(programs.length > 0 ? table.map((line) => `  ${line}`) : []),
-    ...programs.flatMap((program) => explanationLines(program, options)),
+    ...programs.flatMap((program) => [...explanationLines(program), ...logLines(program, options)]),
   ];
 }
 
-/** Why a program was refused, and its log where that was asked for or tells more. */
-export function explanationLines(program: Verdict['programs'][number], options: { log: boolean }): string[] {
-  const { explanation, log } = program;
-  const lines: string[] = [];
-  if (explanation) {
-    const { source } = explanation;
-    lines.push(`  ${safeText(program.name)}: ${safeText(explanation.sentence)}`);
-    if (source) lines.push(`    ${safeText(source.file)}:${source.line}: ${safeText(source.text.trim())}`);
-    lines.push(`    ${safeText(explanation.advice)}`);
-  }
-  if (log && (options.log || program.verdict === 'refused')) {
-    const all = safeLines(log).trimEnd().split('\n');
-    const shown = options.log ? all : all.slice(-logLinesMax);
-    if (shown.length < all.length)
-      lines.push(`    … ${all.length - shown.length} lines of log before these; --log shows all`);
-    lines.push(...shown.map((line) => `    | ${line}`));
-  }
-  return lines;
+/** Why a program was refused, where in its source, and what to change. */
+export function explanationLines({ name, explanation }: Verdict['programs'][number]): string[] {
+  if (!explanation) return [];
+  const { sentence, source, advice } = explanation;
+  return [
+    `  ${safeText(name)}: ${safeText(sentence)}`,
+    ...(source ? [`    ${safeText(source.file)}:${source.line}: ${safeText(source.text.trim())}`] : []),
+    `    ${safeText(advice)}`,
+  ];
+}
+
+/** What the verifier wrote: all of it where that was asked for, else the end where it refused the program. */
+export function logLines(
+  { log, verdict }: Pick<Verdict['programs'][number], 'log' | 'verdict'>,
+  options: { log: boolean },
+): string[] {
+  if (!log || (!options.log && verdict !== 'refused')) return [];
+  const all = safeLines(log).trimEnd().split('\n');
+  const shown = options.log ? all : all.slice(-logLinesMax);
+  return [
+    ...(shown.length < all.length
+      ? [`    … ${all.length - shown.length} lines of log before these; --log shows all`]
+      : []),
+    ...shown.map((line) => `    | ${line}`),
+  ];
 }

@@ -37,6 +37,7 @@ What was uploaded before an "add" that came to no end is kept for a day, and rem
 
   bpfleet lab add --suite trixie --arch arm64 --cmdline "lsm=lockdown,yama,bpf"
   bpfleet lab add --suite trixie --arch arm64 --pages 16k
+  bpfleet lab add --suite trixie --arch arm64 --cmdline "sysctl.net.core.bpf_jit_harden=1"
   bpfleet lab add --image arch/arm64/boot/Image --vmlinux vmlinux --arch arm64 --name gateway-5.15
   bpfleet lab add --kernel-package linux-image-6.1.0-50-rt-arm64_6.1.176-1_arm64.deb --arch arm64`;
 

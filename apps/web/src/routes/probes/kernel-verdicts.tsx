@@ -4,7 +4,8 @@ import { useQuery } from '@tanstack/react-query';
 import { releaseKernelsQuery } from '../../api/queries.js';
 import { ErrorPanel } from '../../ui/feedback.js';
 import { formatBytes, formatCount, printable } from '../../ui/format.js';
-import { Fold, Panel } from '../../ui/pieces.js';
+import { Panel } from '../../ui/pieces.js';
+import { ProgramReport } from './verdict-report.js';
 
 type Word = NonNullable<ReleaseOnKernel['proven']>['verdict'];
 
@@ -84,11 +85,17 @@ function VerdictBadge({ word }: { word: Word }) {
 }
 
 function Reasons({ one: { group, resolved, proven, job } }: { one: ReleaseOnKernel }) {
-  const reasons = proven ? proven.reasons : (resolved?.reasons ?? []);
-  const logs = (proven?.programs ?? []).filter(({ verdict, log }) => verdict !== 'accepted' && log);
-  if (reasons.length === 0 && logs.length === 0 && !job?.error) return null;
+  const programs = (proven?.programs ?? []).filter(
+    ({ verdict, explanation, log }) => verdict !== 'accepted' && (explanation ?? log),
+  );
+  const explained = new Set(programs.filter(({ explanation }) => explanation).map(({ name }) => name));
+  // The reason of an explained program says the same again, without the line of its source.
+  const reasons = proven
+    ? proven.reasons.filter(({ program }) => program === undefined || !explained.has(program))
+    : (resolved?.reasons ?? []);
+  if (reasons.length === 0 && programs.length === 0 && !job?.error) return null;
   return (
-    <div>
+    <Stack gap={6} data-testid="kernel-reasons">
       <Text size="sm" fw={600}>
         {printable(group.kernelRelease)}
       </Text>
@@ -99,9 +106,9 @@ function Reasons({ one: { group, resolved, proven, job } }: { one: ReleaseOnKern
           {printable(sentence)}
         </Text>
       ))}
-      {logs.map(({ name, log }) => (
-        <Fold key={name} label={`Verifier log of ${printable(name)}`} text={log ?? ''} />
+      {programs.map((program) => (
+        <ProgramReport key={program.name} program={program} />
       ))}
-    </div>
+    </Stack>
   );
 }

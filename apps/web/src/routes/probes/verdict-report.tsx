@@ -77,14 +77,15 @@ export function VerdictReport({ verdict }: { verdict: Verdict }) {
   );
 }
 
-function ProgramReport({ program }: { program: Program }) {
+/** Why one program was refused, where in its source, what to change, and the verifier's log. */
+export function ProgramReport({ program }: { program: Program }) {
   const { explanation, log } = program;
-  if (!explanation) return log ? <Fold label={`Verifier log of ${program.name}`} text={log} /> : null;
+  if (!explanation) return log ? <Fold label={`Verifier log of ${printable(program.name)}`} text={log} /> : null;
   const { source } = explanation;
   return (
     <Alert
       color={program.verdict === 'refused' ? 'red' : 'yellow'}
-      title={`${program.name}: ${printable(explanation.sentence)}`}
+      title={`${printable(program.name)}: ${printable(explanation.sentence)}`}
     >
       <Stack gap={8}>
         {source && (
