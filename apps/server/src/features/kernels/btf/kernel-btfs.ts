@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type pg from 'pg';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { Clock } from '../../../platform/clock.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
@@ -7,6 +8,9 @@ import { readKernelBtf, type KernelTypes } from '../../../verify/index.js';
 /** What devices gave and nobody uses any more goes first; beyond this nothing more is taken from them. */
 export const DEVICE_BTFS_MAX = 200;
 const PARSED_MAX = 3;
+/** Of a row `b`. */
+const UNUSED = `NOT EXISTS (SELECT FROM "KernelBuild" k WHERE k."btfDigest" = b.digest)
+  AND NOT EXISTS (SELECT FROM "KernelGroup" g JOIN "Device" d ON d."kernelGroupId" = g.id WHERE g."btfDigest" = b.digest)`;
 
 export interface NewKernelBtf {
   readonly digest: string;
@@ -63,6 +67,14 @@ export class KernelBtfs {
     return true;
   }
 
+  /** How many more could be taken from devices now: what is free, and what nobody uses any more. */
+  async roomForDevices(client: pg.ClientBase): Promise<number> {
+    const { rows } = await client.query<{ taken: string }>(
+      `SELECT count(*) AS taken FROM "KernelBtf" b WHERE b.source = 'device' AND NOT (${UNUSED})`,
+    );
+    return Math.max(0, DEVICE_BTFS_MAX - Number(rows[0]?.taken));
+  }
+
   private async read(digest: string): Promise<KernelTypes | undefined> {
     if (!(await this.has(digest))) return undefined;
     const bytes = await this.blobs.get(digest);
@@ -77,9 +89,7 @@ export class KernelBtfs {
       if (Number(rows[0]?.count) < DEVICE_BTFS_MAX) return true;
       const gone = await client.query<{ digest: string }>(
         `DELETE FROM "KernelBtf" WHERE digest = (
-           SELECT b.digest FROM "KernelBtf" b WHERE b.source = 'device'
-             AND NOT EXISTS (SELECT FROM "KernelBuild" k WHERE k."btfDigest" = b.digest)
-             AND NOT EXISTS (SELECT FROM "KernelGroup" g JOIN "Device" d ON d."kernelGroupId" = g.id WHERE g."btfDigest" = b.digest)
+           SELECT b.digest FROM "KernelBtf" b WHERE b.source = 'device' AND ${UNUSED}
            ORDER BY b."createdAt", b.digest LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING digest`,
       );
       const digest = gone.rows[0]?.digest;

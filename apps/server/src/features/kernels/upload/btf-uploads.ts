@@ -13,6 +13,9 @@ export const ANSWER_WITHIN_MS = 30_000;
 /** Questions without an answer, of a device that is online. */
 export const SILENCE_MAX = 3;
 
+/** Nothing is asked for meanwhile; each round looks again, since a device that moves to another kernel makes room. */
+const NO_ROOM = 'devices have given as many as are kept, and all are in use';
+
 const COMMAND = /^btf-([0-9a-f]{64})$/;
 
 /**
@@ -69,7 +72,9 @@ export class BtfUploads {
     const asked = await this.store.inRound(async (client) => {
       await this.store.forgetUnowned(client);
       const again = await this.store.askAgain(client, before, now, SILENCE_MAX);
-      const room = UPLOADS_AT_ONCE_MAX - (await this.store.asking(client));
+      const places = await this.btfs.roomForDevices(client);
+      await this.store.tellRoom(client, places > 0, NO_ROOM);
+      const room = Math.min(UPLOADS_AT_ONCE_MAX, places) - (await this.store.asking(client));
       const next: Asked[] = [];
       for (let slot = 0; slot < room; slot++) {
         const one = await this.store.askNext(client, now);
@@ -106,7 +111,7 @@ export class BtfUploads {
     try {
       const { pointerBits } = readKernelBtf(bytes);
       const kept = await this.btfs.add({ digest, bytes, pointerBits, source: 'device', addedBy: device });
-      if (!kept) return await this.store.refuse(digest, 'devices have given as many as are kept, and all are in use');
+      if (!kept) return await this.store.putBack(digest, NO_ROOM);
       await this.store.remove(digest);
       this.log.log(`${device} gave the BTF ${digest} (${bytes.length} bytes)`);
     } catch (error) {

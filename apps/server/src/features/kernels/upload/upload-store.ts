@@ -101,6 +101,27 @@ export class UploadStore {
     });
   }
 
+  /** It came and cannot be kept now: wanted still, from its start and of whoever has it then. */
+  async putBack(digest: string, reason: string): Promise<void> {
+    await this.sql.withTransaction(async (client) => {
+      await dropChunks(client, digest);
+      await client.query(`UPDATE "BtfUpload" SET state = 'wanted', reason = $2, "deviceId" = NULL WHERE digest = $1`, [
+        digest,
+        reason,
+      ]);
+    });
+  }
+
+  /** Says why of all that wait while there is no room; with room, what was refused for want of it is wanted again. */
+  async tellRoom(client: pg.PoolClient, room: boolean, reason: string): Promise<void> {
+    await client.query(
+      room
+        ? `UPDATE "BtfUpload" SET state = 'wanted', reason = NULL WHERE reason = $1`
+        : `UPDATE "BtfUpload" SET reason = $1 WHERE state = 'wanted' AND reason IS DISTINCT FROM $1`,
+      [reason],
+    );
+  }
+
   /** This device will not do: `tried` until its next birth, `lied` for good. */
   async giveUp(digest: string, device: string, list: 'tried' | 'lied', reason: string): Promise<void> {
     await this.sql.withTransaction(async (client) => {

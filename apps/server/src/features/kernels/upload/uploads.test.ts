@@ -7,7 +7,8 @@ import { ControlModule } from '../../control/index.js';
 import { Refusals } from '../../control/refusals.js';
 import { addDevice, Bench, benchFacts } from '../../control/testing/bench.js';
 import { birth } from '../../control/testing/steps.js';
-import { KernelBtfs } from '../index.js';
+import { DEVICE_BTFS_MAX, KernelBtfs } from '../btf/kernel-btfs.js';
+import { KernelList } from '../kernel-list.js';
 import { foreignBtf } from '../testing/kernel-btf.js';
 import { ANSWER_WITHIN_MS, BtfUploads, SILENCE_MAX, UPLOADS_AT_ONCE_MAX } from './btf-uploads.js';
 
@@ -27,6 +28,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await bench.prisma.btfUpload.deleteMany();
+  await bench.prisma.kernelBuild.deleteMany();
   await bench.prisma.kernelBtf.deleteMany();
   await bench.prisma.device.deleteMany();
   bench.link.clear();
@@ -64,6 +66,21 @@ async function answerAll(device: string, bytes = btf, stopAfter = Number.POSITIV
     given += 1;
   }
   return given;
+}
+
+/** As many as devices may give, each of a build that somebody named. */
+async function fillUp(): Promise<void> {
+  const given = Array.from({ length: DEVICE_BTFS_MAX }, (_, at) => ({ at, digest: `full-${at}` }));
+  const row = { bytes: 1, pointerBits: 64, source: 'device' as const, addedBy: 'another' };
+  await bench.prisma.kernelBtf.createMany({ data: given.map(({ digest: one }) => ({ ...row, digest: one })) });
+  await bench.prisma.kernelBuild.createMany({
+    data: given.map(({ at, digest: one }) => ({
+      buildId: `build-${at}`,
+      btfDigest: one,
+      kernelArch: 'arm64',
+      addedBy: 'kari',
+    })),
+  });
 }
 
 const upload = () => bench.prisma.btfUpload.findUnique({ where: { digest } });
@@ -169,6 +186,37 @@ describe('a BTF that the server does not know', () => {
       state: 'refused',
       reason: expect.stringMatching(/^it is damaged, or no BTF: /),
     });
+  });
+
+  it('waits while as many as are kept are in use, asks nobody meanwhile, and is fetched when one goes', async () => {
+    await fillUp();
+    const device = await deviceWith(digest);
+    for (let time = 0; time < 3; time++) await round();
+    expect(askedOf(device)).toEqual([]);
+    const reason = 'devices have given as many as are kept, and all are in use';
+    expect(await upload()).toMatchObject({ state: 'wanted', reason });
+    expect((await bench.get(KernelList).kernelOf(device))?.btf).toMatchObject({ state: 'wanted', reason });
+    await bench.prisma.kernelBuild.deleteMany({ where: { buildId: 'build-7' } });
+    await round();
+    await answerAll(device);
+    expect(await bench.get(KernelBtfs).has(digest)).toBe(true);
+    expect([await upload(), await bench.prisma.kernelBtf.count()]).toEqual([null, DEVICE_BTFS_MAX]);
+  });
+
+  it('is wanted still when the last place was taken while it was on its way', async () => {
+    const device = await deviceWith(digest);
+    await round();
+    await fillUp();
+    await answerAll(device);
+    expect(await upload()).toMatchObject({ state: 'wanted', reason: expect.any(String), receivedBytes: 0 });
+    expect(await bench.prisma.btfUploadChunk.count()).toBe(0);
+    bench.link.clear();
+    await round();
+    expect(askedOf(device)).toEqual([]);
+    await bench.prisma.kernelBuild.deleteMany({ where: { buildId: 'build-0' } });
+    await round();
+    await answerAll(device);
+    expect(await bench.get(KernelBtfs).has(digest)).toBe(true);
   });
 
   it('is fetched beside few others, so that a fleet that comes back does not fill the link', async () => {
