@@ -89,7 +89,7 @@ export class StoreWorld {
     const clock = new FixedClock(now);
     const schema = new TelemetrySchema(sql, clock, config);
     await schema.onModuleInit();
-    return new StoreWorld(config, sql, clock, new EventTables(sql, clock, config), schema, new BlobStore(sql));
+    return new StoreWorld(config, sql, clock, new EventTables(sql, clock, config), schema, new BlobStore(sql, clock));
   }
 
   async addDevice(device: string): Promise<void> {

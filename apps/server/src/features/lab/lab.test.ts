@@ -41,6 +41,18 @@ describeWithKernel('the kernel lab', ['clang'], () => {
   const bootsOf = (object: Buffer): number[] =>
     machines.proofs.filter((proof) => proof.object === digestOf(object)).map(({ boot }) => boot);
 
+  it('keeps a file that is uploaded again for another day, whatever is uploaded after it', async () => {
+    const config = (name: string) => lab.files.add('kari', 'config', 'arm64', Buffer.from(`CONFIG_${name}=y\n`));
+    const again = await config('AGAIN');
+    const never = await config('NEVER');
+    lab.bench.clock.advance(86_400_000 - 60_000);
+    expect(await config('AGAIN')).toBe(again);
+    lab.bench.clock.advance(120_000);
+    await config('NEXT');
+    await lab.files.assertThere('config', [again]);
+    await expect(lab.files.assertThere('config', [never])).rejects.toMatchObject({ code: 'LAB_FILE_UNKNOWN' });
+  });
+
   describe('a kernel that is added', () => {
     it('is measured, and proves in one boot every release that may be offered next', async () => {
       machines.btf = foreignBtf('arm64-6.12');

@@ -1,20 +1,27 @@
 import { Injectable } from '@nestjs/common';
 import { digestOf } from '@bpfleet/trust';
+import { Clock } from '../clock.js';
 import { ControlSql } from '../sql/control-sql.js';
 
 /** Content by SHA-256, in Postgres, so that every replica has it. */
 @Injectable()
 export class BlobStore {
-  constructor(private readonly sql: ControlSql) {}
+  constructor(
+    private readonly sql: ControlSql,
+    private readonly clock: Clock,
+  ) {}
 
-  /** Stores the bytes once and returns their digest. */
+  /**
+   * Stores the bytes once and returns their digest. What is here already counts as new again: whoever puts it is about to name
+   * it, and a clean-up by age must not take it away in between. (Postgres keeps the bytes out of line, so only the row is new.)
+   */
   async put(kind: string, bytes: Buffer): Promise<string> {
     const digest = digestOf(bytes);
-    await this.sql.pool.query('INSERT INTO "Blob" (digest, kind, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
-      digest,
-      kind,
-      bytes,
-    ]);
+    await this.sql.pool.query(
+      `INSERT INTO "Blob" (digest, kind, bytes, "createdAt") VALUES ($1, $2, $3, $4)
+       ON CONFLICT (digest) DO UPDATE SET "createdAt" = GREATEST("Blob"."createdAt", EXCLUDED."createdAt")`,
+      [digest, kind, bytes, this.clock.now()],
+    );
     return digest;
   }
 
