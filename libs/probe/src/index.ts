@@ -33,7 +33,9 @@ export {
   isBeforeOldestTested,
   kernelSeries,
   mapBytesMax,
+  OLDEST_TESTED_BY_ARCH,
   OLDEST_TESTED_KERNEL,
+  untestedBefore,
 } from './plan/device-limits.js';
 export type { KernelSeries } from './plan/device-limits.js';
 export { mapMemoryBytes } from './plan/memory.js';

@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
 import { attachTypes, mapTypes } from '@bpfleet/node-libbpf';
-import { compareSeries, kernelSeries, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
+import { compareSeries, kernelSeries, OLDEST_TESTED_BY_ARCH, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
 import { VM_TARGETS } from '@bpfleet/vm';
 
 interface SupportRow {
   readonly kernel: string;
   readonly release: string;
+  /** `uname -m` */
+  readonly machine: string;
   readonly attach: Readonly<Record<string, string>>;
   readonly map: Readonly<Record<string, string>>;
 }
@@ -35,6 +37,15 @@ it('has every kernel that a VM boots, and every type of the library on each', ()
 it('begins with the oldest kernel that probes may be let onto', () => {
   const series = kernels.flatMap(({ release }) => kernelSeries(release) ?? []).sort(compareSeries);
   expect(series[0]).toEqual(OLDEST_TESTED_KERNEL);
+});
+
+it.each([
+  ['arm64', 'aarch64'],
+  ['arm', 'armv7l'],
+] as const)('begins on %s with the oldest kernel that pre-flight does not doubt there', (arch, itself) => {
+  const there = kernels.filter(({ machine }) => machine === itself);
+  const series = there.flatMap(({ release }) => kernelSeries(release) ?? []).sort(compareSeries);
+  expect(series[0]).toEqual(OLDEST_TESTED_BY_ARCH[arch]);
 });
 
 it('has seen every attach and map type work on some kernel', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { allMapBytesMax, isBeforeOldestTested, kernelSeries, mapBytesMax } from './device-limits.js';
+import { allMapBytesMax, isBeforeOldestTested, kernelSeries, mapBytesMax, untestedBefore } from './device-limits.js';
 
 describe('what a device is let run', () => {
   it.each([
@@ -13,6 +13,21 @@ describe('what a device is let run', () => {
     ['', false],
   ])('%j is before the oldest kernel that is tested: %s', (release, before) => {
     expect(isBeforeOldestTested(release)).toBe(before);
+  });
+
+  it.each([
+    ['arm', '5.10.0-28-armmp', { major: 6, minor: 1 }],
+    ['arm', '6.0.19', { major: 6, minor: 1 }],
+    ['arm', '6.1.0-50-armmp', undefined],
+    // What no architecture is tested with is refused, and not doubted.
+    ['arm', '5.9.16', undefined],
+    ['arm', 'custom', undefined],
+    ['arm64', '5.10.0-28-arm64', undefined],
+    ['x86_64', '5.10.0', undefined],
+    ['riscv', '5.15.0', undefined],
+    ['constructor', '5.15.0', undefined],
+  ])('on %s, %j is before the oldest that is tested there: %j', (arch, release, oldest) => {
+    expect(untestedBefore(arch, release)).toEqual(oldest);
   });
 
   it('reads the series of a release, and nothing into other text', () => {

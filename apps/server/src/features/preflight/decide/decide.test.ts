@@ -216,7 +216,25 @@ describe('what a kernel is said to do with a release', () => {
   });
 
   it.each<[string, Change, RegExp]>([
+    [
+      'a kernel that is older than any tested on its architecture, whatever it has loaded',
+      {
+        kernel: { kernelRelease: '5.15.1-armmp', kernelArch: 'arm', userBits: 32 },
+        proof: { kernelRelease: '5.15.1-armmp', kernelArch: 'arm', userBits: 32 },
+      },
+      /^Its kernel is 5\.15\.1-armmp, and probes are not tested on armv7 before 6\.1\. This very kernel has loaded it\.$/,
+    ],
     ['nobody has asked a kernel', { known: { proofs: [] } }, /only resolution is claimed\.$/],
+    [
+      'it hardens what its JIT makes, which no other kernel does unless told',
+      { kernel: { id: 'x', jit: 'hardened' } },
+      /only resolution is claimed\. It hardens .* --cmdline "sysctl\.net\.core\.bpf_jit_harden=1"\.$/,
+    ],
+    [
+      'nobody could read whether its JIT is on',
+      { kernel: { id: 'x', jit: null } },
+      /only resolution is claimed\. Its agent could not read .* run the agent in the network of its host/,
+    ],
     [
       'not even the server’s own',
       { known: { proofs: [], unproven: 'no BPF here' } },

@@ -50,7 +50,7 @@ export function decide({ kernel, features, machine, others, release, known }: Qu
     featureFindings(kernel, features, release, object),
     machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, others, release, object),
     types,
-    proofFindings(asked, known, release),
+    proofFindings(asked, kernel, known, release),
   ]);
   return answer(found, proofOf(asked), types);
 }
@@ -148,7 +148,12 @@ function askedOf(kernel: KernelFacts, { globals, changedParams, params }: Releas
   };
 }
 
-function proofFindings(asked: Asked, { unproven }: Known, { changedParams }: ReleaseFacts): Findings {
+function proofFindings(
+  asked: Asked,
+  kernel: KernelFacts,
+  { unproven }: Known,
+  { changedParams }: ReleaseFacts,
+): Findings {
   const { exact, series, isSame, withParams } = asked;
   const word = exact?.proof.verdict;
   const others = `${changedParams.join(', ')} ${changedParams.length === 1 ? 'differs' : 'differ'} from the default`;
@@ -176,7 +181,25 @@ function proofFindings(asked: Asked, { unproven }: Known, { changedParams }: Rel
   if (silent.doubts.length > 0) return silent;
   if (series.some(({ verdict }) => verdict === 'accepted')) return loaded;
   const why = unproven === null ? '' : ` (the server's own kernel: ${unproven})`;
-  return doubt('unproven', `No kernel like it has been asked to load it; only resolution is claimed${why}.`);
+  const sentence = `No kernel like it has been asked to load it; only resolution is claimed${why}.`;
+  return doubt('unproven', [sentence, ...unlike(kernel)].join(' '));
+}
+
+/**
+ * What keeps the kernels of a lab from being like this one, and what to do about it. That a JIT hardens its code is a sysctl,
+ * which kernels take from their command line since 5.8 (`sysctl.…=`, Documentation/admin-guide/kernel-parameters.txt).
+ */
+function unlike({ jit }: KernelFacts): string[] {
+  if (jit === 'hardened') {
+    const add = 'bpfleet lab add … --cmdline "sysctl.net.core.bpf_jit_harden=1"';
+    return [
+      `It hardens what its JIT makes (net.core.bpf_jit_harden), and so must a kernel of the lab to be like it: ${add}.`,
+    ];
+  }
+  if (jit !== null) return [];
+  return [
+    'Its agent could not read whether the JIT is on (net.core.bpf_jit_enable), which only the network of the host shows, so no kernel of the lab passes for one like it: run the agent in the network of its host and not in one of a container.',
+  ];
 }
 
 /** What a kernel gave as its reasons, made to end like sentences. */

@@ -1,4 +1,4 @@
-import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL } from '@bpfleet/probe';
+import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL, untestedBefore } from '@bpfleet/probe';
 import { programTypeOf } from '../../../verify/index.js';
 import { attachNeeds, isAttachedByAgents, mayLackTcx, mayLackTrampolines, WHY_NEEDED } from './attach-needs.js';
 import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
@@ -6,8 +6,14 @@ import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findin
 
 type Presence = 'yes' | 'no' | 'unknown';
 
-/** Kernels that run in no test are refused whatever they could do. */
-export function gateFindings({ kernelRelease }: KernelFacts): Findings {
+/** Kernels that run in no test are refused whatever they could do; what only another architecture's tests see is doubted. */
+export function gateFindings({ kernelRelease, kernelArch }: KernelFacts): Findings {
+  const there = untestedBefore(kernelArch, kernelRelease);
+  if (there !== undefined) {
+    const arch = kernelArch === 'arm' ? 'armv7' : kernelArch;
+    const sentence = `Its kernel is ${kernelRelease}, and probes are not tested on ${arch} before ${there.major}.${there.minor}.`;
+    return doubt('kernel_untested', sentence);
+  }
   if (!isBeforeOldestTested(kernelRelease)) return NOTHING_FOUND;
   const { major, minor } = OLDEST_TESTED_KERNEL;
   const sentence = `Its kernel is ${kernelRelease}; nothing before ${major}.${minor} is tested, so nothing is let onto it.`;
