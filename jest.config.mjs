@@ -1,11 +1,11 @@
 // Tests run from the TypeScript sources: every workspace import is mapped to the library's src/index.ts, so a test never
 // sees a stale build. The native addon and the BPF compiler are the two things a test needs built (`npm run build`).
-// Tests that boot kernels take minutes each: `npm run test:vm` runs all of them, `npm test` only the devices,
-// from the installation to a reboot.
+// Tests that boot kernels take minutes each: `npm run test:vm` runs all of them, `npm test` only the devices, from the
+// installation to a reboot, and beside them the attach types of one kernel, of which hosts often lack some.
 const vmTests = process.env.BPFLEET_VM_TESTS;
 const TESTS = {
   all: ['<rootDir>/libs/**/*.vm.test.ts', '<rootDir>/apps/**/*.vm.test.ts'],
-  devices: ['<rootDir>/apps/e2e/src/*.vm.test.ts'],
+  devices: ['<rootDir>/apps/e2e/src/*.vm.test.ts', '<rootDir>/libs/node-libbpf/src/attach-types.vm.test.ts'],
 };
 const isVmRun = vmTests !== undefined;
 
