@@ -20,13 +20,14 @@ describeWithKernel('what a kernel would make of an object, by its types alone', 
     }
   });
 
-  it('names what is gone and what it is called now, once for each program', () => {
+  it('names what is gone, what it is called now and the line that uses it, once for each program', () => {
     const object = compileCore(
       'SEC("raw_tp/x") int p(struct task_struct___old *t) { return t->state + ((struct task_struct___old *)t->state)->state; }',
     );
     const { ok, unresolved } = resolveForKernel(object, arm64);
     expect(ok).toBe(false);
-    expect(unresolved).toMatchObject([{ kind: 'poison', program: 'p', sentence: expect.stringMatching(/`__state`/) }]);
+    const sentence = expect.stringMatching(/^Program p, p\.bpf\.c:9: .*`__state`/);
+    expect(unresolved).toMatchObject([{ kind: 'poison', program: 'p', sentence }]);
   });
 
   it('does not mind what a program asks about before it uses it', () => {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import {
   findReadMismatches,
   kernelTypeNeeds,
@@ -69,8 +70,8 @@ export function resolveForKernel(
   const isLoaded = loadedOf(object);
   const refusals = patched.refusals
     .filter(({ resolved }) => isLoaded(resolved.program))
-    .map(({ resolved, reason }): Unresolved => {
-      return { kind: 'refusal', program: resolved.program, sentence: sentenceOf(resolved.program, reason) };
+    .map(({ resolved: { program, instruction }, reason }): Unresolved => {
+      return { kind: 'refusal', program, sentence: sentenceOf(object, program, instruction, reason) };
     });
   const programs = patched.programs.filter(({ name }) => isLoaded(name));
   const unresolved = [...refusals, ...poisons(object, resolution, programs)];
@@ -91,7 +92,7 @@ function loadedOf(object: BpfObjectFile): (program: string | undefined) => boole
   return (program) => program === undefined || !optional.has(program);
 }
 
-/** One for each thing that is missing in each program, however often it is used. */
+/** One for each thing that is missing in each program, however often it is used, with the line of the first of these. */
 function poisons(
   object: BpfObjectFile,
   { relocations }: CoreResolution,
@@ -110,8 +111,9 @@ function poisons(
       const part = parts.find(({ first, instructionCount }) => at >= first && at < first + instructionCount);
       const place = part && `${part.section}\0${part.offset + (at - part.first) * INSTRUCTION_BYTES}`;
       const reason = (place && reasons.get(place)) ?? 'it uses what this kernel does not have';
-      const sentence = sentenceOf(name, reason);
-      found.set(sentence, { kind: 'poison', program: name, sentence });
+      const key = `${name}\0${reason}`;
+      if (found.has(key)) continue;
+      found.set(key, { kind: 'poison', program: name, sentence: sentenceOf(object, name, at, reason) });
     }
   }
   return [...found.values()];
@@ -139,6 +141,10 @@ function typeIdNeeds(object: BpfObjectFile): TypeIdNeed[] {
   ];
 }
 
-function sentenceOf(program: string | undefined, reason: string): string {
-  return `${program === undefined ? 'The object' : `Program ${program}`}: ${reason}.`;
+/** With the line, where the object tells it. */
+function sentenceOf(object: BpfObjectFile, program: string | undefined, instruction: number, reason: string): string {
+  if (program === undefined) return `The object: ${reason}.`;
+  const line = object.lines.lineAt(program, instruction);
+  const place = line === undefined || line.line === 0 ? '' : `, ${basename(line.file)}:${line.line}`;
+  return `Program ${program}${place}: ${reason}.`;
 }
