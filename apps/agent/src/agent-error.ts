@@ -8,7 +8,9 @@ export type AgentErrorCode =
   | 'TOKEN_INVALID'
   | 'ENROL_REFUSED'
   | 'ENROL_INVALID'
+  | 'SERVER_INVALID'
   | 'ENROL_EXISTS'
+  | 'ENROL_OTHER_FLEET' // the token is of another fleet than the identity that the folder holds
   | 'LINK_DOWN'
   | 'LINK_TIMEOUT'
   | 'FETCH_REFUSED'

@@ -56,6 +56,7 @@ describe('enrol', () => {
   let root: Buffer;
   let answer: (request: { token: string; csr: string }) => Promise<{ status: number; body: unknown }>;
   let server: string;
+  let asked: (string | undefined)[];
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'bpfleet-enrol-'));
@@ -70,7 +71,9 @@ describe('enrol', () => {
         mqttUrl: 'mqtts://localhost:8883',
       },
     });
+    asked = [];
     http = createServer((request, response) => {
+      asked.push(request.url);
       void (async () => {
         const chunks: Buffer[] = [];
         for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -105,6 +108,44 @@ describe('enrol', () => {
     await expect(enrol({ server, token: token(), state: folder })).rejects.toMatchObject({ code: 'ENROL_EXISTS' });
     await expect(enrol({ server, token: token(), state: folder, replace: true })).resolves.toBe(DEVICE);
   });
+
+  it('says so when the token is of another fleet, and keeps the identity that it has', async () => {
+    await enrol({ server, token: token(), state: folder });
+    const before = loadIdentity(folder);
+    root = signedRoot([ca.certificate.toString('pem')]);
+    await expect(enrol({ server, token: token(), state: folder })).rejects.toMatchObject({
+      code: 'ENROL_OTHER_FLEET',
+      message: expect.stringContaining('--replace'),
+    });
+    expect(loadIdentity(folder)).toEqual(before);
+    await enrol({ server, token: token(), state: folder, replace: true });
+    expect(loadIdentity(folder).key).not.toBe(before.key);
+  });
+
+  it('knows its fleet by its first root and by the newest one', async () => {
+    const first = token();
+    await enrol({ server, token: first, state: folder });
+    const newest = signedRoot([ca.certificate.toString('pem')]);
+    new DocumentStore(folder).saveRoot(newest);
+    for (const one of [first, mintEnrolmentToken(digestOf(newest)).text]) {
+      await expect(enrol({ server, token: one, state: folder })).rejects.toMatchObject({ code: 'ENROL_EXISTS' });
+    }
+  });
+
+  it.each(['', '/', '/fleet', '/behind/a/path//'])('asks a server at the path "%s" below it', async (path) => {
+    await enrol({ server: `${server}${path}`, token: token(), state: folder });
+    expect(asked).toEqual([`${path.replace(/\/+$/, '')}/api/enrol`]);
+  });
+
+  it.each(['fleet.example.org', 'ftp://fleet.example.org', ''])(
+    'refuses the address "%s" in a sentence',
+    async (bad) => {
+      await expect(enrol({ server: bad, token: token(), state: folder })).rejects.toMatchObject({
+        code: 'SERVER_INVALID',
+        message: expect.stringContaining('https://fleet.example.org'),
+      });
+    },
+  );
 
   it('stores nothing when the root is not the one that the token promised', async () => {
     const promised = token();

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
-import { acceptFirstRoot, parseEnrolmentToken, type EnrolmentToken, type RootDocument } from '@bpfleet/trust';
+import { acceptFirstRoot, digestOf, parseEnrolmentToken, type EnrolmentToken, type RootDocument } from '@bpfleet/trust';
 import { isDeviceId } from '@bpfleet/wire';
 import * as z from 'zod';
 import { AgentError } from '../agent-error.js';
 import { DocumentStore } from '../store/documents.js';
-import { assertBelongTogether, isEnrolled, saveIdentity, type Identity } from '../store/identity.js';
+import { assertBelongTogether, enrolledFleet, isEnrolled, saveIdentity, type Identity } from '../store/identity.js';
 
 const RESPONSE_BYTES_MAX = 256 * 1024;
 const TIMEOUT_MS = 30_000;
@@ -30,18 +30,19 @@ export interface EnrolOptions {
 /**
  * Makes this device's own key, asks for a certificate, and checks everything that came back against the token before
  * anything is stored. Returns the device id.
- * @throws AgentError TOKEN_INVALID, ENROL_EXISTS, ENROL_REFUSED, ENROL_INVALID; TrustError when the root is not the token's
+ * @throws AgentError TOKEN_INVALID, SERVER_INVALID, ENROL_EXISTS, ENROL_OTHER_FLEET, ENROL_REFUSED, ENROL_INVALID; TrustError when
+ * the root is not the token's
  */
 export async function enrol(options: EnrolOptions): Promise<string> {
-  if (isEnrolled(options.state) && !options.replace) {
-    throw new AgentError('ENROL_EXISTS', `${options.state} holds an identity already`);
-  }
   const token = readToken(options.token);
+  const url = enrolUrl(options.server);
+  if (isEnrolled(options.state) && !options.replace) throw enrolledAlready(options.state, token);
   const { csr, key } = await makeRequest();
-  const answer = await ask(options.server, { token: options.token.trim(), csr, hostname: hostname().slice(0, 256) });
+  const answer = await ask(url, { token: options.token.trim(), csr, hostname: hostname().slice(0, 256) });
   const rootBytes = Buffer.from(answer.root, 'base64');
   const root = acceptFirstRoot(rootBytes, token.rootDigest);
-  const identity = { device: answer.device, mqttUrl: answer.mqttUrl, key, certificate: answer.certificate };
+  const { device, mqttUrl, certificate } = answer;
+  const identity = { device, mqttUrl, fleet: token.rootDigest, key, certificate };
   assertIssuedBy(root, identity);
   new DocumentStore(options.state).saveRoot(rootBytes);
   saveIdentity(options.state, identity);
@@ -54,6 +55,33 @@ function readToken(text: string): EnrolmentToken {
   } catch (error) {
     throw new AgentError('TOKEN_INVALID', (error as Error).message);
   }
+}
+
+/** A server may lie behind a path of a host that has others too. */
+function enrolUrl(server: string): URL {
+  const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new AgentError(
+      'SERVER_INVALID',
+      `"${server}" is no address of a server: it should look like https://fleet.example.org`,
+    );
+  }
+  return new URL(`${url.origin}${url.pathname.replace(/\/+$/, '')}/api/enrol`);
+}
+
+/**
+ * A fleet is known by the root that tokens name. After a rotation of keys a token may name the first root or the newest: both
+ * are this fleet's.
+ */
+function enrolledAlready(state: string, { rootDigest }: EnrolmentToken): AgentError {
+  const root = new DocumentStore(state).root();
+  const ours = [enrolledFleet(state), root && digestOf(root)];
+  if (ours.includes(rootDigest))
+    return new AgentError('ENROL_EXISTS', `${state} holds an identity of this fleet already`);
+  return new AgentError(
+    'ENROL_OTHER_FLEET',
+    `${state} holds an identity of another fleet than this token's; to give it up, enrol with --replace and restart the agent`,
+  );
 }
 
 async function makeRequest(): Promise<{ csr: string; key: string }> {
@@ -81,8 +109,7 @@ async function certificateRequest(pkcs8: Buffer): Promise<string> {
   return request.toString('pem');
 }
 
-async function ask(server: string, body: object): Promise<z.infer<typeof responseSchema>> {
-  const url = new URL('/api/enrol', server);
+async function ask(url: URL, body: object): Promise<z.infer<typeof responseSchema>> {
   let text: string;
   let status: number;
   try {

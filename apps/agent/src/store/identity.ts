@@ -9,6 +9,8 @@ import { JsonFile } from './json-file.js';
 export interface Identity {
   readonly device: string;
   readonly mqttUrl: string;
+  /** Digest of the root that the enrolment token named: by it a device knows its fleet. */
+  readonly fleet?: string | undefined;
   /** PEM. */
   readonly key: string;
   readonly certificate: string;
@@ -17,6 +19,11 @@ export interface Identity {
 const placeSchema = z.object({
   device: z.string().refine(isDeviceId),
   mqttUrl: z.string().regex(/^mqtts:\/\/[^\s/]+$/),
+  /** Not said by agents before this one. deploy/agent/install.sh reads it too. */
+  fleet: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 
 const PEM_BYTES_MAX = 64 * 1024;
@@ -33,12 +40,18 @@ export function isEnrolled(folder: string): boolean {
   return files(folder).place.read() !== undefined;
 }
 
+/** Digest of the root that the token of this enrolment named, where the agent that enrolled kept it. */
+export function enrolledFleet(folder: string): string | undefined {
+  return files(folder).place.read()?.fleet;
+}
+
 /** `device.json` comes last: a folder without it is not enrolled, whatever else a power cut has left there. */
 export function saveIdentity(folder: string, identity: Identity): void {
   const { key, certificate, place } = files(folder);
   writeFileAtomic(key, Buffer.from(identity.key), 0o600);
   writeFileAtomic(certificate, Buffer.from(identity.certificate), 0o600);
-  place.write({ device: identity.device, mqttUrl: identity.mqttUrl });
+  const { device, mqttUrl, fleet } = identity;
+  place.write({ device, mqttUrl, ...(fleet === undefined ? {} : { fleet }) });
 }
 
 /** @throws AgentError STATE_MISSING, STATE_CORRUPT */
