@@ -20,6 +20,8 @@ const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, Service>;
   volumes: object;
 };
+/** Where `npm run package` puts them, unless it is told otherwise. */
+const PACKAGES = './packages';
 const ours = Object.entries(compose.services).filter(([, { build }]) => build !== undefined);
 /** Instructions, each on one line. */
 const dockerfile = read('deploy/server/Dockerfile')
@@ -47,7 +49,18 @@ describe('docker-compose.yml', () => {
       source.startsWith('.') ? !existsSync(join(repositoryDir, source)) : !Object.hasOwn(compose.volumes, source),
     );
     expect(sources).toContain('./deploy/mosquitto/mosquitto.conf');
-    expect(missing).toEqual([]);
+    // Docker makes the folder where nothing was packed yet.
+    expect(missing.filter((source) => source !== PACKAGES)).toEqual([]);
+  });
+
+  it('hands out to devices what `npm run package` makes, which the image leaves out', () => {
+    const { environment = {}, volumes = [] } = compose.services['server'] ?? {};
+    const folder = environment['BPFLEET_PACKAGES_DIR'];
+    expect(folder).toMatch(/^\//);
+    expect(volumes).toContain(`${PACKAGES}:${folder}:ro`);
+    expect(volumes).toContain('keys:/var/lib/bpfleet');
+    expect(read('.dockerignore').split('\n')).toContain(PACKAGES.slice(2));
+    expect(read('apps/agent/package/main.mjs')).toContain("join(repositoryDir, 'packages')");
   });
 });
 
