@@ -28,6 +28,7 @@ export const requirements = [
   { package: 'openssl', program: 'openssl' },
   { package: 'pahole', program: 'pahole', for: 'tests' },
   { package: 'mosquitto', program: 'mosquitto', for: 'tests' },
+  { package: 'busybox', program: 'busybox', for: 'tests' },
   { package: 'chromium', program: 'chromium', for: 'tests' },
   { package: 'qemu-system-arm', program: 'qemu-system-aarch64', for: 'vms' },
   { package: 'xz-utils', program: 'xz', for: 'vms' },

@@ -1,11 +1,19 @@
 #!/bin/sh
-# Installs the bpfleet agent on this device, enrols it, and starts it. Its server fills in the four lines below and serves it:
-#   curl -fsSL SERVER/agent/install.sh | sh -s -- TOKEN
-# Without a token it brings the agent of an enrolled device up to date. Run again, it goes on where it stopped.
+# Installs the bpfleet agent on this device, enrols it, and starts it. Its server fills in the lines below, serves it, and shows
+# the line that runs it with an enrolment token. Without a token it brings the agent of an enrolled device up to date. Run again,
+# it goes on where it stopped.
 set -eu
+# The package is read by apt's own user, and what is unpacked by the agent's.
+umask 022
 
 SERVER=@SERVER@
 STATE=/var/lib/bpfleet-agent
+HOME_PARENT=/opt
+# Beside where the package is unpacked: /tmp is a small tmpfs on many boards.
+WORK=$HOME_PARENT/.bpfleet-install
+# Where a NAT has dropped the flow nothing ever comes, and the connection stays open.
+STALLED_BYTES_PER_S=16
+STALLED_S=60
 # One package a line: architecture, format, file, SHA-256, bytes, installed bytes, oldest glibc.
 PACKAGES=@PACKAGES@
 
@@ -15,6 +23,7 @@ refuse() {
   exit 1
 }
 has() { command -v "$1" > /dev/null 2>&1; }
+systemd_runs() { [ -d /run/systemd/system ] && has systemctl; }
 
 # Of the programs on this device, not of its kernel: a 64-bit kernel may run 32-bit programs only.
 detect_arch() {
@@ -39,25 +48,53 @@ require_glibc() {
   [ "$older" = "$1" ] || refuse "this device has glibc $found; the agent needs $1 or newer"
 }
 
-require_room() {
-  # The archive lies beside what comes out of it for a while.
-  needed_kib=$((($1 + $2) / 1024 + 1024))
-  folder=/opt
-  [ -d "$folder" ] || folder=/
-  free_kib=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
-  [ "$free_kib" -ge "$needed_kib" ] || refuse "$folder has $free_kib KiB free; the agent needs $needed_kib KiB"
+size_of() {
+  if [ -f "$1" ]; then wc -c < "$1" | tr -dc '0-9'; else echo 0; fi
 }
 
-# A link that drops costs only what has not come yet.
+# Arguments: the package's file, its bytes, what they become when they are installed.
+require_room() {
+  # The package lies beside what comes out of it for a while.
+  needed_kib=$((($2 - $(size_of "$1") + $3) / 1024 + 1024))
+  free_kib=$(df -Pk "$HOME_PARENT" | awk 'NR == 2 { print $4 }')
+  [ "$free_kib" -ge "$needed_kib" ] || refuse "$HOME_PARENT has $free_kib KiB free; the agent needs $needed_kib KiB there"
+}
+
+# One go. What lies in the file already is not fetched again.
+fetch() {
+  if has curl; then
+    curl -fsSL --connect-timeout 20 --speed-limit "$STALLED_BYTES_PER_S" --speed-time "$STALLED_S" -C - -o "$2" "$1" || {
+      # 33: this server, or what stands before it, does not go on in the middle.
+      [ $? != 33 ] || rm -f "$2"
+      return 1
+    }
+  else
+    wget -q -T "$STALLED_S" -c -O "$2" "$1"
+  fi
+}
+
+# Arguments: address, file, digest, bytes. A link that drops costs only what has not come yet.
 download() {
   attempt=1
+  # What an earlier run has left may be put together from more than one answer: wrong, it is fetched anew, once.
+  pieces=no
+  [ "$(size_of "$2")" = 0 ] || pieces=yes
   while :; do
-    if has curl; then
-      curl -fsSL --connect-timeout 20 -C - -o "$2" "$1" && return 0
-    else
-      wget -q -T 20 -c -O "$2" "$1" && return 0
+    before=$(size_of "$2")
+    # First of all: asked for what follows the last byte, a server answers 416, which looks like a failure.
+    if [ "$before" -ge "$4" ]; then
+      found=$(digest_of "$2")
+      [ "$found" != "$3" ] || return 0
+      rm -f "$2"
+      [ "$pieces" = yes ] || refuse "$1 has the digest $found, not $3: nothing was installed"
+      say "what came in pieces is not what was built; fetching it anew"
+      pieces=done before=0
     fi
-    [ "$attempt" -lt 5 ] || refuse "$1 could not be fetched"
+    if fetch "$1" "$2" && [ "$(size_of "$2")" -ge "$4" ]; then continue; fi
+    [ "$pieces" = done ] || pieces=yes
+    # A megabyte more is progress, however often the link drops.
+    if [ "$(size_of "$2")" -ge $((before + 1048576)) ]; then attempt=1; fi
+    [ "$attempt" -lt 5 ] || refuse "$1 could not be fetched; run this again to go on"
     say "the download broke off; trying again ($attempt)"
     sleep "$attempt"
     attempt=$((attempt + 1))
@@ -67,10 +104,8 @@ download() {
 digest_of() {
   if has sha256sum; then
     sha256sum "$1" | cut -d ' ' -f 1
-  elif has openssl; then
-    openssl dgst -sha256 -r "$1" | cut -d ' ' -f 1
   else
-    refuse "this device has neither sha256sum nor openssl: the package could not be checked"
+    openssl dgst -sha256 -r "$1" | cut -d ' ' -f 1
   fi
 }
 
@@ -101,8 +136,31 @@ install_tar() {
   /opt/bpfleet-agent/lib/setup configure >&2
 }
 
+require_token() {
+  case "$1" in
+    bpf1.*.*.*) ;;
+    *) refuse "\"$1\" is no enrolment token: copy the whole line from the page of devices, or make one with \`bpfleet devices add\`" ;;
+  esac
+}
+
+# The token ends with the digest of the root that the fleet began with, or of its newest. The agent keeps both.
+require_same_fleet() {
+  fleet=${1##*.}
+  [ "$(digest_of "$STATE/root.json")" != "$fleet" ] || return 0
+  if grep -q "$fleet" "$STATE/identity/device.json"; then return 0; fi
+  say "this device is enrolled in another fleet than this token's; nothing was changed. To give up that identity for a new one, run"
+  move="bpfleet-agent enrol --server '$SERVER' --token $1 --state $STATE --replace"
+  if systemd_runs; then
+    echo "  $move && systemctl restart bpfleet-agent" >&2
+  else
+    echo "  $move" >&2
+    say "and start the agent again"
+  fi
+  exit 1
+}
+
 start() {
-  if [ -d /run/systemd/system ] && has systemctl; then
+  if systemd_runs; then
     systemctl restart bpfleet-agent.service
     say "the agent runs: systemctl status bpfleet-agent"
   else
@@ -114,8 +172,11 @@ main() {
   token=${1:-}
   [ "$(id -u)" = 0 ] || refuse "this needs root: put sudo before sh"
   has curl || has wget || refuse "this device has neither curl nor wget"
+  has sha256sum || has openssl || refuse "this device has neither sha256sum nor openssl: the package could not be checked"
+  [ -z "$token" ] || require_token "$token"
   enrolled=no
   [ ! -e "$STATE/identity/device.json" ] || enrolled=yes
+  if [ -n "$token" ] && [ "$enrolled" = yes ]; then require_same_fleet "$token"; fi
   if [ -z "$token" ] && [ "$enrolled" = no ]; then
     refuse "an enrolment token is missing: make one on the page of devices, or with \`bpfleet devices add\`"
   fi
@@ -125,17 +186,16 @@ main() {
   set -- $package
   format=$2 file=$3 sha256=$4 bytes=$5 installed=$6 glibc=$7
   require_glibc "$glibc"
-  require_room "$bytes" "$installed"
 
-  work=$(mktemp -d "${TMPDIR:-/tmp}/bpfleet.XXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  # apt drops to a user of its own to read it.
-  chmod 755 "$work"
+  mkdir -p "$WORK" || refuse "$HOME_PARENT cannot be written; the agent is installed there"
+  # Named by its digest, so that what an earlier run has left of it is gone on with, and of another build is not.
+  fetched=$WORK/$sha256.$format
+  for left in "$WORK"/*; do [ "$left" = "$fetched" ] || rm -f "$left"; done
+  require_room "$fetched" "$bytes" "$installed"
   say "fetching $file ($((bytes / 1048576)) MiB)"
-  download "$SERVER/agent/packages/$file" "$work/$file"
-  found=$(digest_of "$work/$file")
-  [ "$found" = "$sha256" ] || refuse "$file has the digest $found, not $sha256: nothing was installed"
-  "install_$format" "$work/$file"
+  download "$SERVER/agent/packages/$file" "$fetched" "$sha256" "$bytes"
+  "install_$format" "$fetched"
+  rm -rf "$WORK"
   version=$(/opt/bpfleet-agent/bin/bpfleet-agent --version) || refuse "the agent does not run on this device; see above"
   say "installed version $version, $((installed / 1048576)) MiB"
   if [ "$enrolled" = yes ]; then

@@ -160,6 +160,7 @@ describe('devices add', () => {
       createdAt: '2026-05-01T10:00:00Z',
       labels: body.labels,
       token: 'bpf1.x',
+      server: 'http://127.0.0.1:8480',
       command: 'bpfleet-agent enrol --token bpf1.x',
     });
     const result = await cli('devices', 'add', '--name', 'oslo', '--uses', '3', '--label', 'site=oslo');

@@ -75,12 +75,17 @@ describeWithKernel('a device that installs the agent', needs, () => {
   it(
     'installs with the line that the server shows, and refuses what is not what was built',
     async () => {
-      const { command } = await newToken();
-      expect(command).toContain(`${stack.url}/agent/install.sh | sh -s -- bpf1.`);
-      const bent = command.replace('| sh', `| sed 's/ tar \\(bpfleet[^ ]*\\) ..../ tar \\1 0000/' | sh`);
+      const { command, token } = await newToken();
+      expect(command).toContain(`u=${stack.url}/agent/install.sh; `);
+      expect(command).toContain('| sh -s -- bpf1.');
+      const script = `curl -fsSL ${stack.url}/agent/install.sh`;
+      const bent = `${script} | sed 's/ tar \\(bpfleet[^ ]*\\) ..../ tar \\1 0000/' | sh -s -- ${token}`;
       const refused = await device.sh(bent);
       expect(refused.code).not.toBe(0);
       expect(refused.stderr).toContain('nothing was installed');
+      expect((await device.sh('ls /opt/bpfleet-agent')).code).not.toBe(0);
+      const replaced = await device.sh(command.replace(' in ', ' in 0'));
+      expect(replaced).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing was run') });
       expect((await device.sh('ls /opt/bpfleet-agent')).code).not.toBe(0);
 
       const installed = await device.sh(command);
@@ -120,7 +125,16 @@ describeWithKernel('a device that installs the agent', needs, () => {
     async () => {
       const { id } = await theDevice();
       const before = (await device.sh(`ls ${PINS}/${id}`)).stdout;
-      const updated = await device.sh(`curl -fsSL ${stack.url}/agent/install.sh | sh`);
+      const { token } = await newToken();
+      const script = `curl -fsSL ${stack.url}/agent/install.sh`;
+      const foreign = await device.sh(`${script} | sh -s -- ${token.replace(/\w{64}$/, 'f'.repeat(64))}`);
+      expect(foreign).toMatchObject({ code: 1, stderr: expect.stringContaining('another fleet') });
+      expect(foreign.stderr).not.toContain('fetching');
+      // The line for a new device does it too, without enrolling it once more.
+      const again = await device.sh((await newToken()).command);
+      expect(again).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('keeps its identity') });
+      expect((await device.sh('ls -A /opt')).stdout).not.toContain('.bpfleet-install');
+      const updated = await device.sh(`${script} | sh`);
       expect(updated).toMatchObject({ code: 0, stderr: expect.stringContaining('keeps its identity') });
       await agent?.end('SIGUSR2');
       expect((await device.sh(`ls ${PINS}/${id}`)).stdout).toBe(before);

@@ -1,11 +1,13 @@
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { freePort, isPortFree, which } from '@bpfleet/embedded';
+import { listenAddress, LOOPBACK, rememberHost, strandedDevices } from './device-host.js';
 import { ManagedProcess } from './managed-process.js';
 import type { ProcessEvents, ProcessSpec } from './managed-process.js';
 import { enrolThisMachine, publishBuiltInProbes } from './onboarding.js';
 import type { Onboarding } from './onboarding.js';
 import type { UpOptions } from './options.js';
-import { agentProcess, choosePorts, publicUrl, serverProcesses } from './plan.js';
+import { agentProcess, choosePorts, localUrl, publicUrl, serverProcesses } from './plan.js';
 import type { Place } from './plan.js';
 import type { DataFolder } from './data-folder.js';
 import { PostgresService } from './postgres-service.js';
@@ -24,11 +26,18 @@ export interface BringUp {
 }
 
 export interface Fleet {
+  /** For this machine. */
   readonly url: string;
+  /** For everybody. */
+  readonly publicUrl: string;
+  /** Whether it is reached from other machines. */
+  readonly isOpen: boolean;
   readonly session: Session | undefined;
   /** This machine's device id, or why it has no agent. */
   readonly device: string | undefined;
   readonly noAgent: string | undefined;
+  /** Sentence about devices that look for this fleet elsewhere. */
+  readonly stranded: string | undefined;
   readonly onboarding: Onboarding;
 }
 
@@ -71,6 +80,11 @@ function hasLab({ check }: UpOptions): boolean {
   return !check && which('qemu-system-aarch64') !== undefined && which('qemu-system-arm') !== undefined;
 }
 
+/** With the whole of IPv6 off, `::` cannot be listened on. */
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((list) => list?.some(({ family }) => family === 'IPv6'));
+}
+
 const NO_SESSION =
   'The admin password was changed, so this start could neither enrol this machine nor publish probes; do both in the web app.';
 
@@ -81,9 +95,12 @@ const NO_SESSION =
 export async function bringUp(to: BringUp): Promise<Fleet> {
   const { options, data } = to;
   const wanted = { http: options.httpPort, mqtt: options.mqttPort, postgres: options.postgresPort };
-  const ports = await choosePorts(wanted, { isFree: isPortFree, free: freePort });
-  const place: Place = { repositoryDir: to.repositoryDir, data, ports };
-  const url = publicUrl(ports);
+  const { host } = options;
+  const listen = listenAddress(host, hasIpv6());
+  const ports = await choosePorts(wanted, { isFree: isPortFree, free: freePort }, listen);
+  const place: Place = { repositoryDir: to.repositoryDir, data, ports, host, listen };
+  const url = localUrl(place);
+  const addresses = { url, publicUrl: publicUrl(place), isOpen: listen !== LOOPBACK };
   const databaseUrl = await startPostgres(to, ports.postgres);
   const { broker, server, ingest, lab } = serverProcesses(place, databaseUrl);
   await startProcess(to, broker);
@@ -95,12 +112,16 @@ export async function bringUp(to: BringUp): Promise<Fleet> {
   const session = await openSession(url, data);
   if (!session) {
     await ingesting;
-    return { url, session, device: undefined, noAgent: NO_SESSION, onboarding: { releases: [], problems: [] } };
+    const onboarding = { releases: [], problems: [] };
+    return { ...addresses, session, device: undefined, noAgent: NO_SESSION, stranded: undefined, onboarding };
   }
   const publishing = publishBuiltInProbes(place, session, to.events.say);
   publishing.catch(() => undefined);
   const agent = await startAgent(to, place, session);
   const onboarding = await publishing;
   await ingesting;
-  return { url, session, ...agent, onboarding };
+  const { devices } = await session.client.call('overview', {});
+  const others = devices - (agent.device === undefined ? 0 : 1);
+  const stranded = strandedDevices(rememberHost(data.hostFile, host), others);
+  return { ...addresses, session, ...agent, stranded, onboarding };
 }

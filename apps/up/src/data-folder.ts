@@ -16,6 +16,8 @@ export interface DataFolder {
   readonly tokenFile: string;
   /** Exists once the first probes were published and assigned. */
   readonly onboardedFile: string;
+  /** The host that devices were told last. */
+  readonly hostFile: string;
   /** First log-in: user `admin`. */
   readonly passwordFile: string;
   release(): void;
@@ -114,6 +116,7 @@ export function openDataFolder(dataDir: string | undefined): DataFolder {
     passwordFile,
     tokenFile: join(root, 'up-token'),
     onboardedFile: join(root, 'onboarded'),
+    hostFile: join(root, 'host'),
     release: () => {
       unlock();
       if (dataDir === undefined) rmSync(root, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ApiClient, Release } from '@bpfleet/api';
 import type { Place } from './plan.js';
-import { mqttUrl, publicUrl } from './plan.js';
+import { localMqttUrl, localUrl } from './plan.js';
 import { Refusal } from './refusal.js';
 import { runOnce } from './run-once.js';
 import type { Session } from './session.js';
@@ -48,7 +48,7 @@ export function pointAgentAt(agentDir: string, mqttUrl: string): void {
 export async function enrolThisMachine(place: Place, client: ApiClient): Promise<string> {
   const known = enrolledDevice(place.data.agent);
   if (known) {
-    pointAgentAt(place.data.agent, mqttUrl(place.ports));
+    pointAgentAt(place.data.agent, localMqttUrl(place));
     return known;
   }
   const { token } = await client.call('createEnrolmentToken', {
@@ -57,13 +57,15 @@ export async function enrolThisMachine(place: Place, client: ApiClient): Promise
   const main = join(place.repositoryDir, 'apps/agent/dist/main.js');
   await runOnce({
     doing: 'Enrolling this machine',
-    args: [main, 'enrol', '--server', publicUrl(place.ports), '--token', token, '--state', place.data.agent],
+    args: [main, 'enrol', '--server', localUrl(place), '--token', token, '--state', place.data.agent],
     env: process.env,
     cwd: place.repositoryDir,
     timeoutMs: ENROL_TIMEOUT_MS,
   });
   const device = enrolledDevice(place.data.agent);
   if (!device) throw new Refusal(`Enrolling this machine left no identity in ${place.data.agent}.`);
+  // It was told what devices outside are told, and that name may lead past this machine.
+  pointAgentAt(place.data.agent, localMqttUrl(place));
   return device;
 }
 
@@ -84,7 +86,7 @@ async function publish(place: Place, session: Session, probe: BuiltInProbe): Pro
   await runOnce({
     doing: `Publishing ${probe.name}`,
     args: [join(place.repositoryDir, 'apps/cli/dist/main.js'), 'publish', probe.folder, '--json'],
-    env: { ...process.env, BPFLEET_SERVER: publicUrl(place.ports), BPFLEET_TOKEN: session.token },
+    env: { ...process.env, BPFLEET_SERVER: localUrl(place), BPFLEET_TOKEN: session.token },
     cwd: place.repositoryDir,
     timeoutMs: PUBLISH_TIMEOUT_MS,
   });

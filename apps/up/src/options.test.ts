@@ -18,9 +18,15 @@ describe('parseOptions', () => {
       dataDir: undefined,
       httpPort: 9000,
       mqttPort: 0,
+      host: '127.0.0.1',
       postgresPort: 0,
       agent: true,
     });
+  });
+
+  it('takes the host by which devices reach this machine', () => {
+    expect(parseOptions(['--host', '192.168.1.5'], root).host).toBe('192.168.1.5');
+    expect(() => parseOptions(['--host', 'x:1'], root)).toThrow('--host takes a name or an address alone');
   });
 
   it.each([

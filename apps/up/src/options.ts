@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { LOOPBACK, parseDeviceHost } from './device-host.js';
 import { Refusal } from './refusal.js';
 
 export interface UpOptions {
@@ -8,6 +9,8 @@ export interface UpOptions {
   readonly check: boolean;
   /** undefined: a throw-away folder (only with `check`). */
   readonly dataDir: string | undefined;
+  /** The name or address by which devices reach this machine. */
+  readonly host: string;
   /** 0 takes a free one. */
   readonly httpPort: number;
   readonly mqttPort: number;
@@ -20,6 +23,8 @@ export const USAGE = `usage: npm run up -- [options]
 
   --check           try everything on free ports with a throw-away data folder, print one JSON line, end
   --data DIR        where data, keys and logs live (root: /var/lib/bpfleet, else ~/.local/share/bpfleet)
+  --host NAME_OR_IP how devices on the network reach this machine; listens on all its addresses
+                    (without it: on 127.0.0.1, for this machine and VMs on it)
   --port N          web app and API (8480)
   --mqtt-port N     MQTT broker (8883)
   --pg-port N       PostgreSQL (8432)
@@ -43,6 +48,7 @@ function parse(argv: readonly string[]) {
       options: {
         check: { type: 'boolean', default: false },
         data: { type: 'string' },
+        host: { type: 'string', default: LOOPBACK },
         port: { type: 'string' },
         'mqtt-port': { type: 'string' },
         'pg-port': { type: 'string' },
@@ -63,6 +69,7 @@ export function parseOptions(argv: readonly string[], who: { uid: number; home?:
   return {
     check: values.check,
     dataDir: values.data === undefined ? fallback : resolve(values.data),
+    host: parseDeviceHost(values.host),
     httpPort: portOf('port', values.port, values.check),
     mqttPort: portOf('mqtt-port', values['mqtt-port'], values.check),
     postgresPort: portOf('pg-port', values['pg-port'], values.check),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DataFolder } from './data-folder.js';
+import { inUrl, LOOPBACK } from './device-host.js';
 import type { ProcessSpec } from './managed-process.js';
 import { Refusal } from './refusal.js';
 
@@ -10,15 +11,18 @@ export interface Ports {
 }
 
 export interface PortAnswers {
-  isFree(port: number): Promise<boolean>;
-  free(): Promise<number>;
+  isFree(port: number, address: string): Promise<boolean>;
+  free(address: string): Promise<number>;
 }
 
-/** Turns 0 into a free port and refuses one that is taken. @throws Refusal naming the option that chooses another */
-export async function choosePorts(wanted: Ports, answers: PortAnswers): Promise<Ports> {
-  const choose = async (port: number, what: string, option: string): Promise<number> => {
-    if (port === 0) return answers.free();
-    if (await answers.isFree(port)) return port;
+/**
+ * Turns 0 into a free port and refuses one that is taken. `listen` is what devices connect to; PostgreSQL stays on loopback.
+ * @throws Refusal naming the option that chooses another
+ */
+export async function choosePorts(wanted: Ports, answers: PortAnswers, listen: string): Promise<Ports> {
+  const choose = async (port: number, what: string, option: string, address = listen): Promise<number> => {
+    if (port === 0) return answers.free(address);
+    if (await answers.isFree(port, address)) return port;
     throw new Refusal(
       `Port ${port} (${what}) is already in use: stop what listens there, or choose another with ${option} N.`,
     );
@@ -31,7 +35,7 @@ export async function choosePorts(wanted: Ports, answers: PortAnswers): Promise<
   return {
     http: await choose(wanted.http, 'web app and API', '--port'),
     mqtt: await choose(wanted.mqtt, 'MQTT broker', '--mqtt-port'),
-    postgres: await choose(wanted.postgres, 'PostgreSQL', '--pg-port'),
+    postgres: await choose(wanted.postgres, 'PostgreSQL', '--pg-port', LOOPBACK),
   };
 }
 
@@ -39,14 +43,23 @@ export interface Place {
   readonly repositoryDir: string;
   readonly data: DataFolder;
   readonly ports: Ports;
+  /** By which devices reach this machine. */
+  readonly host: string;
+  /** What HTTP server and broker listen on: of all addresses, loopback is one. */
+  readonly listen: string;
 }
 
-export function publicUrl(ports: Ports): string {
-  return `http://127.0.0.1:${ports.http}`;
+/** Where this machine's own processes find the server, whatever devices are told. */
+export function localUrl({ ports }: Place): string {
+  return `http://${LOOPBACK}:${ports.http}`;
 }
 
-export function mqttUrl(ports: Ports): string {
-  return `mqtts://127.0.0.1:${ports.mqtt}`;
+export function localMqttUrl({ ports }: Place): string {
+  return `mqtts://${LOOPBACK}:${ports.mqtt}`;
+}
+
+export function publicUrl({ host, ports }: Place): string {
+  return `http://${inUrl(host)}:${ports.http}`;
 }
 
 function nodeProcess(
@@ -70,17 +83,19 @@ function nodeProcess(
 
 /** The server's environment; every role gets the same but for its name, as replicas on several machines would. */
 function serverEnvironment(place: Place, databaseUrl: string, roles: string): NodeJS.ProcessEnv {
-  const { data, ports, repositoryDir } = place;
+  const { data, host, listen, ports, repositoryDir } = place;
   return {
     BPFLEET_ROLES: roles,
     BPFLEET_DATABASE_URL: databaseUrl,
     BPFLEET_DATA_DIR: data.server,
-    BPFLEET_HTTP_HOST: '127.0.0.1',
+    BPFLEET_HTTP_HOST: listen,
     BPFLEET_HTTP_PORT: `${ports.http}`,
-    BPFLEET_PUBLIC_URL: publicUrl(ports),
-    BPFLEET_MQTT_HOST: '127.0.0.1',
+    BPFLEET_PUBLIC_URL: publicUrl(place),
+    BPFLEET_MQTT_HOST: listen,
     BPFLEET_MQTT_PORT: `${ports.mqtt}`,
-    BPFLEET_MQTT_URL: mqttUrl(ports),
+    BPFLEET_MQTT_URL: localMqttUrl(place),
+    BPFLEET_MQTT_PUBLIC_URL: `mqtts://${inUrl(host)}:${ports.mqtt}`,
+    BPFLEET_TLS_NAMES: host,
     BPFLEET_ADMIN_PASSWORD: data.password,
     BPFLEET_WEB_DIR: join(repositoryDir, 'apps/web/dist'),
   };

@@ -87,9 +87,11 @@ export type EnrolmentTokenView = z.infer<typeof enrolmentTokenSchema>;
 export const createdEnrolmentTokenSchema = enrolmentTokenSchema.extend({
   /** Shown once: bpf1.<id>.<secret>.<root digest>. */
   token: z.string(),
+  /** Where devices look for the server. */
+  server: z.string(),
   /** The line to run on the device. */
   command: z.string(),
-  /** What a person should know about that line, where it does not simply work. */
+  /** What a person should know about that line: what it takes on the device, and what is missing for it to work. */
   note: z.string().optional(),
 });
 

@@ -30,6 +30,7 @@ export type Capability =
   | 'chromium'
   | 'dpkg-deb'
   | 'xz'
+  | 'busybox'
   | 'sanitizers';
 
 // From src/ while jest runs the sources, from dist/ otherwise: both lie two folders below the workspace's.
@@ -120,6 +121,7 @@ const CHECKS: Record<Capability, () => boolean> = {
   chromium: () => which('chromium') !== undefined,
   'dpkg-deb': () => which('dpkg-deb') !== undefined,
   xz: () => which('xz') !== undefined,
+  busybox: () => which('busybox') !== undefined,
   sanitizers: hasSanitizers,
 };
 

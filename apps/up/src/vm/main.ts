@@ -5,13 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { createClient, type ApiClient } from '@bpfleet/api';
 import { RunningVm, startVm } from '@bpfleet/vm';
 import { Refusal } from '../refusal.js';
+import { hasPackage, type DeviceArch } from './made-packages.js';
+import { passOn } from './pass-on.js';
 import { parseVmOptions, USAGE, type VmCommandOptions } from './vm-options.js';
 
 const repositoryDir = fileURLToPath(new URL('../../../../', import.meta.url));
 const BOOT_TIMEOUT_MS = 240_000;
 const INSTALL_TIMEOUT_MS = 300_000;
 const SHELL_TIMEOUT_MS = 24 * 3600 * 1000;
-const HOST_FROM_VM = '10.0.2.2';
 
 const say = (line: string): void => void process.stderr.write(`bpfleet: ${line}\n`);
 
@@ -35,32 +36,26 @@ async function openFleet({ dataDir, httpPort }: VmCommandOptions): Promise<ApiCl
 }
 
 /** Makes the package that the server hands out, unless there is one of this version. */
-function ensurePackage(arch: 'arm64' | 'armv7'): void {
-  const index = join(repositoryDir, 'packages/index.json');
-  const made = existsSync(index)
-    ? (JSON.parse(readFileSync(index, 'utf8')) as { packages: { arch: string }[] })
-    : undefined;
-  if (made?.packages.some((one) => one.arch === arch))
-    return say(`the ${arch} package in packages/ is used; \`npm run package -- --arch ${arch}\` makes it anew`);
-  say(`making the agent's package for ${arch}, once`);
+function ensurePackage(arch: DeviceArch): void {
+  const { version } = JSON.parse(readFileSync(join(repositoryDir, 'apps/agent/package.json'), 'utf8')) as {
+    version: string;
+  };
+  if (hasPackage(join(repositoryDir, 'packages/index.json'), { arch, version }))
+    return say(
+      `the ${arch} package of version ${version} in packages/ is used; \`npm run package -- --arch ${arch}\` makes it anew`,
+    );
+  say(`making the agent's package ${version} for ${arch}, once`);
   const script = join(repositoryDir, 'apps/agent/package/main.mjs');
   execFileSync(process.execPath, [script, '--arch', arch, '--format', 'deb'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
 
-/** The server tells devices its address on this machine's loopback; on the device's own, these pass it on to here. */
-async function passOn(vm: RunningVm, port: number): Promise<void> {
-  const name = `fleet-${port}`;
-  const socket = `[Socket]\nListenStream=127.0.0.1:${port}\n[Install]\nWantedBy=sockets.target\n`;
-  const service = `[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd ${HOST_FROM_VM}:${port}\n`;
-  await vm.put(`/etc/systemd/system/${name}.socket`, socket);
-  await vm.put(`/etc/systemd/system/${name}.service`, service);
-  await vm.sh(`systemctl daemon-reload && systemctl enable --now ${name}.socket`);
-}
-
-async function enrol(vm: RunningVm, client: ApiClient): Promise<string> {
-  const { command } = await client.call('createEnrolmentToken', { body: { name: vm.target } });
+async function enrol(vm: RunningVm, client: ApiClient, ports: readonly number[]): Promise<string> {
+  const { command, server } = await client.call('createEnrolmentToken', { body: { name: vm.target } });
+  const { files, script } = passOn(new URL(server).hostname.replace(/^\[|\]$/g, ''), ports);
+  for (const [path, content] of Object.entries(files)) await vm.put(path, content);
+  await vm.sh(script);
   const said = await vm.sh(command, {
     timeoutMs: INSTALL_TIMEOUT_MS,
     onOutput: (stream, chunk) => void (stream === 'stderr' && process.stderr.write(chunk)),
@@ -102,8 +97,7 @@ async function main(): Promise<void> {
   const vm = await startVm({ target, init: 'systemd', kernelArgs, bootTimeoutMs: BOOT_TIMEOUT_MS });
   try {
     say(`up in ${(vm.bootMs / 1000).toFixed(0)} s with Linux ${vm.guest.release}`);
-    for (const port of [options.httpPort, options.mqttPort]) await passOn(vm, port);
-    const id = await enrol(vm, client);
+    const id = await enrol(vm, client, [options.httpPort, options.mqttPort]);
     say(
       `http://127.0.0.1:${options.httpPort}/devices/${id} shows it. This is a root shell on it; \`exit\` ends the VM.`,
     );
