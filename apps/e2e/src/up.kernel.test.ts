@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -41,6 +41,8 @@ describeWithKernel('npm run up -- --host', ['root', 'bpf', 'clang', 'bpftool'], 
     'gives devices a line, an address and a certificate by which they find it',
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'bpfleet-up-host-'));
+      // PostgreSQL's own user passes through.
+      chmodSync(folder, 0o711);
       const ports = [await freePort(HOST), await freePort(HOST), await freePort()] as const;
       const options = ['--host', HOST, '--data', join(folder, 'data'), '--no-agent'];
       const main = join(repositoryDir, 'apps/up/dist/main.js');
@@ -52,11 +54,8 @@ describeWithKernel('npm run up -- --host', ['root', 'bpf', 'clang', 'bpftool'], 
       up.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
       try {
         const url = `http://${HOST}:${ports[0]}`;
-        await until(
-          () => `it is up: ${stderr}`,
-          async () => stdout.includes('Ctrl-C'),
-          LONG_MS,
-        );
+        await until('it is up, or has ended', async () => stdout.includes('Ctrl-C') || up.exitCode !== null, LONG_MS);
+        expect({ code: up.exitCode, stderr: up.exitCode === null ? '' : stderr }).toEqual({ code: null, stderr: '' });
         expect(stdout).toContain(`Web app   ${url}\n`);
         expect(stdout).toContain('listens on all addresses');
         const client = createClient({
