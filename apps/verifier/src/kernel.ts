@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { gnuBuildId } from '@bpfleet/btf';
 import { kernelMachine } from '@bpfleet/node-libbpf';
@@ -27,36 +27,6 @@ export function mayLoadPrograms(): boolean {
   if (hex === undefined) return true;
   const effective = BigInt(`0x${hex}`);
   return ((effective >> capBpf) & 1n) === 1n || ((effective >> capSysAdmin) & 1n) === 1n;
-}
-
-/** A sentence about why a section's hook is not on this kernel, or undefined: it is, or only attaching would tell. */
-export function missingHook(section: string): string | undefined {
-  const tracepoint = /^(?:tracepoint|tp)\/([^/]+)\/([^/]+)$/.exec(section);
-  if (tracepoint !== null) {
-    const events = tracefsEvents();
-    if (events === undefined || existsSync(`${events}/${tracepoint[1]}/${tracepoint[2]}`)) return undefined;
-    return `this kernel has no tracepoint ${tracepoint[1]}:${tracepoint[2]}`;
-  }
-  const eventSources = '/sys/bus/event_source/devices';
-  if (
-    /^k(?:ret)?probe(?:\.multi)?\//.test(section) &&
-    existsSync(eventSources) &&
-    !existsSync(`${eventSources}/kprobe`)
-  ) {
-    return 'this kernel has no kprobes (CONFIG_KPROBES)';
-  }
-  return undefined;
-}
-
-function tracefsEvents(): string | undefined {
-  for (const root of ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events']) {
-    try {
-      if (readdirSync(root).length > 0) return root;
-    } catch {
-      // Not mounted there, or not for us.
-    }
-  }
-  return undefined;
 }
 
 /** The GNU build id among the ELF notes of a file; null where there is none. */

@@ -114,6 +114,15 @@ describeWithKernel('the verifier process', ['root'], () => {
     expect(verdict.programs[0]?.verdict).toBe(existsSync('/sys/kernel/tracing/events') ? 'unsupported' : 'accepted');
   });
 
+  it('finds a raw tracepoint that is there, and misses one that is not', () => {
+    const object = (name: string) => compile(GOOD.replace('tracepoint/raw_syscalls/sys_enter', `raw_tp/${name}`));
+    expect(report({ objectBase64: object('sys_enter') })).toMatchObject({ verdict: 'accepted' });
+    expect(report({ objectBase64: object('no_such_tracepoint') })).toMatchObject({
+      verdict: 'unable',
+      programs: [{ verdict: 'unsupported', log: 'this kernel has no raw tracepoint no_such_tracepoint' }],
+    });
+  });
+
   it('is unable, and says why, without the capabilities', () => {
     const drop = ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, main];
     const ended = spawnSync('setpriv', drop, { input: JSON.stringify({ objectBase64: goodObject }), encoding: 'utf8' });

@@ -66,7 +66,8 @@ export interface ProgramReport {
   /**
    * accepted: loads.
    * refused: the verifier or libbpf refuses it; see `log`.
-   * unsupported: this kernel has no such program type, hook or tracepoint; not the author's fault.
+   * unsupported: this kernel has no such program type or hook; not the author's fault. With `verifiedInstructions` it was loaded, and only
+   * its hook is not there: a module that is loaded later may bring it.
    * skipped: was not to be loaded, or could not be tried (then the report has a `reason`).
    */
   verdict: 'accepted' | 'refused' | 'unsupported' | 'skipped';

@@ -70,6 +70,13 @@ const SAID: [string, RegExp, string][] = [
     /bpf_no_such_kfunc/,
     "libbpf: extern (func ksym) 'bpf_no_such_kfunc': not found in kernel or module BTFs",
   ],
+  ['hook_missing', /^This kernel has no raw tracepoint gone\.$/, 'this kernel has no raw tracepoint gone'],
+  ['hook_missing', /no kprobes/, 'this kernel has no kprobes (CONFIG_KPROBES)'],
+  [
+    'hook_missing',
+    /2 functions named/,
+    'this kernel has 2 functions named f, and so it takes no kprobe on any of them',
+  ],
   ['sleeps', /sleep/, 'helper call might sleep in a non-sleepable prog'],
   ['callback_needs_jit', /JIT/, 'callbacks are not allowed in non-JITed programs'],
   ['return_value', /\[0, 1\]/, 'At program exit the register R0 has smin=7 smax=7 should have been in [0, 1]'],

@@ -61,6 +61,22 @@ describe('the verdict of a lab kernel', () => {
     expect(verdictOfReport({ ...report('unable', []), reason: 'no CAP_BPF' }, object).verdict).toBe('unknown');
   });
 
+  it.each([
+    ['raw_tp/gone', 'this kernel has no raw tracepoint gone', 'unknown'],
+    ['kprobe/gone', 'this kernel has no function gone: it may be called otherwise', 'unknown'],
+    ['kprobe/do_unlinkat', 'this kernel has no kprobes (CONFIG_KPROBES)', 'refused'],
+  ])('of %s, of which the verifier says “%s”, is %s, with that as its reason', (section, log, word) => {
+    const { verdict, reasons } = verdictOfReport(
+      report('unable', [program({ section, verdict: 'unsupported', ...loaded, log })]),
+      object,
+    );
+    expect([verdict, reasons]).toEqual([
+      word,
+      [{ kind: 'hook_missing', program: 'p', sentence: expect.stringMatching(`^${log[0]?.toUpperCase()}`) }],
+    ]);
+    expect(reasons[0]?.sentence).toContain(log.slice(1));
+  });
+
   it('is a refusal when the kernel went down, with its last words, and none when it was only slow', () => {
     const lines = Array.from({ length: 100 }, (_, at) => `line ${at}`);
     const crash = crashVerdict('the kernel panicked: Oops', lines);

@@ -22,17 +22,18 @@ export function verdictOfReport(report: VerifierReport, object: Buffer): LabVerd
 }
 
 /**
- * `unable` is a refusal where the kernel itself lacks what a program needs. A tracepoint that is not there may be one of a
- * module that this VM has not loaded and a device has: that is unknown.
+ * `unable` is a refusal where the kernel itself lacks what a program needs. A hook that is not there may be one of a module that
+ * this VM has not loaded and a device has: that is unknown.
  */
 function wordOf(report: VerifierReport): KernelVerdictWord {
   if (report.verdict !== 'unable') return report.verdict;
   const unsupported = report.programs.filter(({ verdict }) => verdict === 'unsupported');
-  return unsupported.some((program) => !isMissingTracepoint(program)) ? 'refused' : 'unknown';
+  return unsupported.some((program) => !isMissingHook(program)) ? 'refused' : 'unknown';
 }
 
-function isMissingTracepoint({ section, verifiedInstructions }: ProgramReport): boolean {
-  return verifiedInstructions !== undefined && /^(tracepoint|tp)\//.test(section);
+/** It was loaded. No module brings kprobes. */
+function isMissingHook({ verifiedInstructions, log }: ProgramReport): boolean {
+  return verifiedInstructions !== undefined && !/\(CONFIG_\w+\)$/.test(log ?? '');
 }
 
 function totals({ programs, maps }: VerifierReport): Record<string, number | null> {

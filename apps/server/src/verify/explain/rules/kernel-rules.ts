@@ -3,6 +3,15 @@ import type { RefusalRule } from './refusal-rule.js';
 /** What this kernel, this program type or this licence does not allow. */
 export const KERNEL_RULES: readonly RefusalRule[] = [
   {
+    // What apps/verifier writes (hooks.ts) of a program that this kernel loads.
+    class: 'hook_missing',
+    pattern:
+      /^this kernel (has (?:no (?:tracepoint|raw tracepoint|function|system call|kprobes)|\d+ functions named) .{1,600})$/m,
+    sentence: (m) => `This kernel ${m[1]}.`,
+    advice:
+      'The program loads there and cannot be attached: name what this kernel has, or choose a tracepoint, which is kept when functions are renamed or inlined.',
+  },
+  {
     class: 'kernel_btf_missing',
     pattern: /kernel BTF is missing at|failed to find valid kernel BTF|couldn't find valid kernel BTF/,
     sentence: () => 'This kernel carries no BTF, and the program needs it.',

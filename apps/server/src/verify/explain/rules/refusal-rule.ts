@@ -8,6 +8,7 @@ export type RefusalClass =
   | 'context_access'
   | 'dynptr_uninitialised'
   | 'helper_not_allowed'
+  | 'hook_missing'
   | 'invalid_instruction'
   | 'kernel_btf_missing'
   | 'kernel_function_forbidden'
