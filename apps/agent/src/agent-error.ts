@@ -27,6 +27,7 @@ export type AgentErrorCode =
   | 'BTF_MISSING' // the kernel shows no types of its own, and nothing stands in for them
   | 'LOAD_FAILED'
   | 'ATTACH_FAILED'
+  | 'HOOK_MISSING' // no such function, tracepoint or file here: what is loaded or installed later may bring it
   | 'TARGET_UNTRACEABLE' // the kernel cannot trace the code that a program is for: of another bitness, or Thumb
   | 'KERNEL_DISABLED'
   | 'FEATURE_MISSING' // of those that the probe requires

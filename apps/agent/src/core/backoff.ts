@@ -7,6 +7,8 @@ export interface Backoff {
 export const reconnectBackoff: Backoff = { minMs: 1_000, maxMs: 300_000 };
 /** A run that could not be fetched, loaded or attached for a reason that may pass. */
 export const runBackoff: Backoff = { minMs: 5_000, maxMs: 3_600_000 };
+/** A run whose hook is not there: what brings it, a module or a package, comes seldom, and each try loads everything anew. */
+export const hookBackoff: Backoff = { minMs: 600_000, maxMs: 86_400_000 };
 /** A state folder that cannot be written. */
 export const stateBackoff: Backoff = { minMs: 1_000, maxMs: 60_000 };
 /** A batch that the server did not acknowledge. */

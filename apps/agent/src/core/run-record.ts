@@ -1,6 +1,6 @@
 import type { DesiredEntry } from '@bpfleet/trust';
 import type { ReportedRunState, RunError } from '@bpfleet/wire';
-import { fullJitterMs, runBackoff } from './backoff.js';
+import { fullJitterMs, hookBackoff, runBackoff } from './backoff.js';
 import type { BootPoint } from './lease.js';
 import type { ActualRun } from './reconcile.js';
 
@@ -87,7 +87,8 @@ export function fail(
   error: RunError,
   when: { now: BootPoint; random: number; again: boolean },
 ): RunRecord {
-  const waitSeconds = fullJitterMs(record.attempts, runBackoff, when.random) / 1000;
+  const backoff = error.code === 'HOOK_MISSING' ? hookBackoff : runBackoff;
+  const waitSeconds = fullJitterMs(record.attempts, backoff, when.random) / 1000;
   const retryAt = when.again ? { bootId: when.now.bootId, seconds: when.now.seconds + waitSeconds } : null;
   return advance(record, 'FAILED', { error, retryAt, attempts: record.attempts + 1 });
 }

@@ -19,6 +19,8 @@ const SOURCE = `
   PASSES(ops, "sockops", bpf_sock_ops)
   PASSES(lookup, "sk_lookup", bpf_sk_lookup)
   PASSES(shaped, "tc", __sk_buff)
+  PASSES(lost, "raw_tp/no_such_tracepoint", bpf_raw_tracepoint_args)
+  PASSES(unlisted, "tracepoint/sched/no_such_event", bpf_raw_tracepoint_args)
   char LICENSE[] SEC("license") = "GPL";`;
 
 describeWithKernel('programs that policy allows, by no more than their section', ['root', 'bpf', 'clang'], () => {
@@ -40,6 +42,12 @@ describeWithKernel('programs that policy allows, by no more than their section',
   ])('%s', (name) => {
     links = attachProgram(object.program(name), {});
     expect(links).toHaveLength(1);
+  });
+
+  it.each(['lost', 'unlisted'])('but %s, whose hook this kernel does not have', (name) => {
+    expect(() => attachProgram(object.program(name), {})).toThrow(
+      expect.objectContaining({ code: 'HOOK_MISSING', message: expect.stringMatching(/no_such_(tracepoint|event)$/) }),
+    );
   });
 
   // A manifest that lacks it is not published.

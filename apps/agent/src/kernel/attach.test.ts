@@ -16,14 +16,30 @@ describe('attachFailure', () => {
 });
 
 describe('attachProgram', () => {
+  const refusing = (section: string, error: LibbpfError): Program => {
+    const attach = (): never => {
+      throw error;
+    };
+    return { name: 'p', type: 'kprobe', section, attach } as unknown as Program;
+  };
+
+  it('says that a hook is not there, and which', () => {
+    const gone = new LibbpfError('BPF_ATTACH', 'attach p', 2, 'failed to attach to raw tracepoint');
+    expect(() => attachProgram(refusing('raw_tp/gone', gone), {})).toThrow(
+      expect.objectContaining({
+        code: 'HOOK_MISSING',
+        message: 'p (raw_tp/gone): this kernel has no raw tracepoint gone',
+        facts: { program: 'p', errno: 2, errnoName: 'ENOENT' },
+      }),
+    );
+  });
+
   it.each<[LibbpfErrorCode, string]>([
     ['BPF_UNSUPPORTED', 'TARGET_UNTRACEABLE'],
     ['BPF_ATTACH', 'ATTACH_FAILED'],
   ])('says of %s whether it is worth trying again: %s', (code, agentCode) => {
-    const attach = (): never => {
-      throw new LibbpfError(code, 'attach p', 95, 'function f of libc.so.6 is Thumb code');
-    };
-    expect(() => attachProgram({ name: 'p', type: 'kprobe', attach } as unknown as Program, {})).toThrow(
+    const thumb = new LibbpfError(code, 'attach p', 95, 'function f of libc.so.6 is Thumb code');
+    expect(() => attachProgram(refusing('uprobe/libc.so.6:f', thumb), {})).toThrow(
       expect.objectContaining({ code: agentCode, message: expect.stringContaining('is Thumb code') }),
     );
   });

@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { LibbpfError, type Link, type Program } from '@bpfleet/node-libbpf';
 import { compareSeries, kernelSeries, tcDirection, type AttachOptions, type TcDirection } from '@bpfleet/probe';
 import { AgentError } from '../agent-error.js';
+import { missingHook } from './missing-hook.js';
 
 // PERF_COUNT_SW_CPU_CLOCK (linux/perf_event.h): a timer on each CPU, which every machine has.
 const CPU_CLOCK = 0;
@@ -24,13 +25,15 @@ export function attachProgram(program: Program, options: AttachOptions): NamedLi
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
     if (program.type === 'sched_cls' && error.errnoName === 'EINVAL') assertTcx(program.name, release());
+    const { errno, errnoName } = error;
+    const facts = { program: program.name, errno, errnoName };
+    const missing = missingHook({ section: program.section, errnoName });
+    if (missing !== undefined) {
+      throw new AgentError('HOOK_MISSING', `${program.name} (${program.section}): ${missing}`, facts);
+    }
     // Refused by the library, which looked at the file: trying again changes nothing.
     const code = error.code === 'BPF_UNSUPPORTED' ? 'TARGET_UNTRACEABLE' : 'ATTACH_FAILED';
-    throw new AgentError(code, attachFailure(program.type, options, error), {
-      program: program.name,
-      errno: error.errno,
-      errnoName: error.errnoName,
-    });
+    throw new AgentError(code, attachFailure(program.type, options, error), facts);
   }
 }
 

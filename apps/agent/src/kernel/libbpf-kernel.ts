@@ -20,6 +20,7 @@ import type { KernelIds } from '../core/run-record.js';
 import { ensureBpffs, isPinnable, PinFolder } from './bpffs.js';
 import { kernelFeatures } from './features.js';
 import { LibbpfRun } from './libbpf-run.js';
+import { missingTypedHook } from './missing-hook.js';
 import type { Kernel, KernelRun, LoadRequest, SymbolTable } from './port.js';
 
 const LOG_BYTES_MAX = 60 * 1024;
@@ -191,7 +192,10 @@ function loadError(error: unknown): unknown {
     );
   }
   if (error instanceof LibbpfError) {
-    return new AgentError('LOAD_FAILED', error.message, { errno: error.errno, errnoName: error.errnoName });
+    const facts = { errno: error.errno, errnoName: error.errnoName };
+    const missing = missingTypedHook(error.message);
+    if (missing !== undefined) return new AgentError('HOOK_MISSING', missing, facts);
+    return new AgentError('LOAD_FAILED', error.message, facts);
   }
   return error;
 }

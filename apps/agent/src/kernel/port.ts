@@ -11,7 +11,7 @@ export interface Kernel {
   readonly lacks: readonly string[];
   /**
    * Opens, fills in the globals, loads, pins. Nothing is attached yet.
-   * @throws AgentError VERIFIER_REFUSED (with the log), OBJECT_INVALID, LOAD_FAILED, KERNEL_DISABLED
+   * @throws AgentError VERIFIER_REFUSED (with the log), OBJECT_INVALID, LOAD_FAILED, HOOK_MISSING, KERNEL_DISABLED
    */
   load(request: LoadRequest): KernelRun;
   /** The run as an earlier agent left it, attached and untouched; undefined when not all of it is there as recorded. */
@@ -49,7 +49,7 @@ export interface KernelRun {
   readonly hold: 'pinned' | 'process' | 'mixed';
   /**
    * Each program exactly once; all or none.
-   * @throws AgentError ATTACH_FAILED with the errno, TARGET_UNTRACEABLE
+   * @throws AgentError ATTACH_FAILED and HOOK_MISSING with the errno, TARGET_UNTRACEABLE
    */
   attach(optionsOf: (program: string) => AttachOptions): void;
   ring(map: string): Ring;
