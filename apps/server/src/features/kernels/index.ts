@@ -13,4 +13,5 @@ export {
   type VerdictStage,
 } from './verdicts/kernel-verdicts.js';
 export { objectFor, ReleaseResolver, type Resolved } from './verdicts/release-resolver.js';
+export { KernelHooks, type KernelHook } from './btf/kernel-hooks.js';
 export { KernelList } from './kernel-list.js';

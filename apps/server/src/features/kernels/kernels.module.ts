@@ -3,6 +3,7 @@ import { DesiredQueueModule } from '../desired/queue/index.js';
 import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
 import { KernelBtfs } from './btf/kernel-btfs.js';
 import { KernelBuilds } from './btf/kernel-builds.js';
+import { KernelHooks } from './btf/kernel-hooks.js';
 import { KernelList } from './kernel-list.js';
 import { KernelsController } from './kernels.controller.js';
 import { Addenda } from './tailor/addenda.js';
@@ -17,8 +18,17 @@ import { ResolveWorker } from './verdicts/resolve-worker.js';
 /** The types of the fleet's kernels, what they make of releases, and what is made of them for kernels that show none. */
 @Module({
   imports: [ReleaseCatalogueModule, DesiredQueueModule],
-  providers: [KernelBtfs, KernelBuilds, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
-  exports: [KernelBtfs, KernelBuilds, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
+  providers: [
+    KernelBtfs,
+    KernelBuilds,
+    KernelHooks,
+    KernelList,
+    KernelVerdicts,
+    ReleaseResolver,
+    Addenda,
+    KernelOffers,
+  ],
+  exports: [KernelBtfs, KernelBuilds, KernelHooks, KernelList, KernelVerdicts, ReleaseResolver, Addenda, KernelOffers],
 })
 export class KernelsModule {}
 

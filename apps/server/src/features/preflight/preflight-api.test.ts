@@ -16,7 +16,7 @@ const TP_BTF = 'SEC("tp_btf/sys_enter") int p(struct task_struct *t) { return t-
 const FENTRY = 'SEC("fentry/do_unlinkat") int p(void *ctx) { return 0; }';
 const PLAIN = 'SEC("raw_tp/sys_enter") int p(void *ctx) { return 0; }';
 const RING_4_MIB = `struct { int (*type)[27]; int (*max_entries)[${4 * MIB}]; } ring SEC(".maps"); ${PLAIN}`;
-const TUNED = `const volatile int old = 0; SEC("raw_tp/x") int p(struct task_struct___old *t) { return old ? t->state : 0; }`;
+const TUNED = `const volatile int old = 0; SEC("raw_tp/sys_enter") int p(struct task_struct___old *t) { return old ? t->state : 0; }`;
 
 const old = kernelFacts('arm64-5.10');
 const middle = kernelFacts('arm64-6.1');
@@ -186,6 +186,24 @@ describeWithKernel('pre-flight', ['clang'], () => {
         },
       ],
     });
+  });
+
+  it('asks the types of a kernel for its hooks, where only another build of its series was tried', async () => {
+    const build = { ...middle, kernelBuildId: 'ee'.repeat(20), kernelRelease: '6.1.0-99-arm64' };
+    await fleet.device(build);
+    for (const [section, expected] of [
+      ['kprobe/do_unlinkat', ['takes', ['proven']]],
+      ['kprobe/_do_fork', ['unknown', ['hook_unnamed', 'proven']]],
+      ['raw_tp/sched_switch', ['takes', ['proven']]],
+      ['raw_tp/bpf_map_create', ['unknown', ['hook_unnamed', 'proven']]],
+    ] as const) {
+      const release = await fleet.release(compileCore(`SEC("${section}") int p(void *ctx) { return 0; }`));
+      await fleet.device(middle);
+      await fleet.prove(release, middle);
+      const { groups } = await ask(release);
+      const other = groups.find(({ kernel }) => kernel?.kernelRelease === build.kernelRelease);
+      expect([section, other?.verdict, other?.reasons.map(({ kind }) => kind)]).toEqual([section, ...expected]);
+    }
   });
 
   it('takes no word of the lab that was about other types, or for which no kernel was asked', async () => {

@@ -2,14 +2,17 @@ import { Injectable } from '@nestjs/common';
 import type { Kernel } from '@bpfleet/api';
 import {
   Addenda,
+  KernelHooks,
   KernelList,
   KernelVerdicts,
   ReleaseResolver,
+  type KernelHook,
   type KernelVerdict,
   type VerdictReason,
 } from '../kernels/index.js';
 import { DEFAULT_GLOBALS } from '../lab/params/index.js';
 import { ReleaseCatalogue, type CatalogueRelease, type ServerVerdict } from '../releases/catalogue/index.js';
+import { hookOf } from './decide/hook-findings.js';
 import type { Known, ObjectNeeds, Proof, ReleaseFacts, Resolution } from './decide/facts.js';
 
 /** Kernels that are resolved while somebody waits: each takes a few tenths of a second when its types were not at hand. */
@@ -41,6 +44,7 @@ export class VerdictReader {
     private readonly resolver: ReleaseResolver,
     private readonly addenda: Addenda,
     private readonly releases: ReleaseCatalogue,
+    private readonly hooks: KernelHooks,
   ) {}
 
   async knownOf(
@@ -57,9 +61,11 @@ export class VerdictReader {
     const unproven = server.find(({ kernelRelease }) => kernelRelease === null)?.reason ?? null;
     const resolutions = await this.resolutions(release, facts, kernels, newest, budget);
     const signed = await this.signed(release, facts, kernels);
+    const unnamed = await this.unnamedHooks(facts, kernels, proofs, budget);
     return (kernel) => ({
       btf: kernel?.btf ?? { state: 'wanted', reason: 'it is not among the kernels that the server keeps' },
       resolution: kernel && resolutions.get(kernel),
+      unnamedHooks: kernel && unnamed.get(kernel),
       addendum: kernel !== undefined && signed.has(kernel),
       proofs,
       unproven,
@@ -124,6 +130,27 @@ export class VerdictReader {
     return { word: verdict, reasons };
   }
 
+  /** Only of kernels that have not been asked themselves: those are looked at when they load it. */
+  private async unnamedHooks(
+    facts: (arch: string) => ReleaseFacts,
+    kernels: readonly AskedKernel[],
+    proofs: readonly Proof[],
+    budget: ResolveBudget,
+  ): Promise<Map<AskedKernel, readonly KernelHook[]>> {
+    const found = new Map<AskedKernel, readonly KernelHook[]>();
+    const asked = new Set(proofs.flatMap(({ groupId }) => groupId ?? []));
+    for (const kernel of [...kernels].sort(bySource)) {
+      const hooks = hooksOf(facts(kernel.kernelArch).object);
+      const source = sourceOf(kernel);
+      if (hooks.length === 0) found.set(kernel, []);
+      if (hooks.length === 0 || source === null || (kernel.id !== null && asked.has(kernel.id))) continue;
+      if (!this.hooks.remembers(source, hooks) && budget.left-- <= 0) continue;
+      const unnamed = await this.hooks.unnamed(source, hooks);
+      if (unnamed !== undefined) found.set(kernel, unnamed);
+    }
+    return found;
+  }
+
   /** Kernels without BTF of their own for which a tailored one is made and signed. */
   private async signed(
     release: CatalogueRelease,
@@ -175,6 +202,11 @@ function isByParameter(resolution: Resolution, { tunables }: ObjectNeeds): boole
 
 function isRelocated(object: ReleaseFacts['object']): object is ObjectNeeds {
   return object !== undefined && object !== 'unreadable' && object.relocations > 0;
+}
+
+function hooksOf(object: ReleaseFacts['object']): KernelHook[] {
+  if (typeof object !== 'object') return [];
+  return object.programs.flatMap(({ section }) => hookOf(section) ?? []);
 }
 
 function wasAsked(reasons: readonly VerdictReason[]): boolean {

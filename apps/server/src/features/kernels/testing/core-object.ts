@@ -27,9 +27,9 @@ export function compileCore(programs: string): Buffer {
 }
 
 /** Reads what every kernel has. */
-export const READS_PID = 'SEC("raw_tp/x") int p(struct task_struct *t) { return t->pid; }';
+export const READS_PID = 'SEC("raw_tp/sys_enter") int p(struct task_struct *t) { return t->pid; }';
 /** Reads what kernels have had no more since 5.14. */
-export const READS_OLD_STATE = 'SEC("raw_tp/x") int p(struct task_struct___old *t) { return t->state; }';
+export const READS_OLD_STATE = 'SEC("raw_tp/sys_enter") int p(struct task_struct___old *t) { return t->state; }';
 /** Reads 8 bytes where a 32-bit kernel has 4. */
-export const READS_LONG = `SEC("raw_tp/x") int p(struct task_struct *t) {
+export const READS_LONG = `SEC("raw_tp/sys_enter") int p(struct task_struct *t) {
   unsigned long n; probe_read(&n, sizeof(n), &t->nvcsw); return n; }`;

@@ -14,6 +14,7 @@ import type {
   ReleaseFacts,
 } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
+import { hookFindings } from './hook-findings.js';
 import { nearest, type Closeness, type Nearest } from './proofs.js';
 import { typeFindings, type Loaded } from './type-findings.js';
 
@@ -50,6 +51,7 @@ export function decide({ kernel, features, machine, others, release, known }: Qu
     featureFindings(kernel, features, release, object),
     machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, others, release, object),
     types,
+    hookFindings(object, known, nearest(kernel, known.proofs)),
     proofFindings(asked, kernel, known, release),
   ]);
   return answer(found, proofOf(asked), types);

@@ -1,6 +1,6 @@
 import type { BtfState, PreflightAnswer } from '@bpfleet/api';
 import type { ParamValue } from '@bpfleet/probe';
-import type { KernelVerdictWord, VerdictReason } from '../../kernels/index.js';
+import type { KernelHook, KernelVerdictWord, VerdictReason } from '../../kernels/index.js';
 
 /** The kernel that is asked about: that of a kernel group, or one that devices might get. */
 export interface KernelFacts {
@@ -97,6 +97,8 @@ export interface Known {
   readonly btf: Pick<BtfState, 'state' | 'reason'>;
   /** Undefined where there are no types to resolve against. */
   readonly resolution: Resolution | undefined;
+  /** Of what the object attaches to by name, what the kernel's types do not name; undefined while nobody has looked, or cannot. */
+  readonly unnamedHooks: readonly KernelHook[] | undefined;
   /** A tailored BTF for this object and build is made and signed. */
   readonly addendum: boolean;
   readonly proofs: readonly Proof[];

@@ -65,6 +65,7 @@ export const like: Proof = {
 const known: Known = {
   btf: { state: 'known', reason: null },
   resolution: { word: 'accepted', reasons: [] },
+  unnamedHooks: [],
   addendum: false,
   proofs: [proof],
   unproven: null,
