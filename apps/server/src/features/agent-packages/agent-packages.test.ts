@@ -62,14 +62,14 @@ describe('the line for a new device', () => {
     const { command, note, token } = await newToken();
     expect(command).toBe(`curl -fsSL 'https://fleet.example.org/o'\\''brien/agent/install.sh' | sh -s -- ${token}`);
     expect(note).toBe(
-      'Installed, the agent takes 96 MiB on x64. There is no package for arm64 and armv7; to have it: npm run package -- --arch arm64,armv7',
+      'Installed, the agent takes 95 MiB on x64. There is no package for arm64 and armv7; to have it: npm run package -- --arch arm64,armv7',
     );
   });
 
   it('says what it takes on each architecture', async () => {
     const armv7 = { ...deb, arch: 'armv7', installedBytes: 70_000_000 };
     shelve(deb, { ...deb, format: 'tar' }, { ...deb, arch: 'arm64' }, armv7);
-    expect((await newToken()).note).toBe('Installed, the agent takes 96 MiB on x64, 96 MiB on arm64, 67 MiB on armv7.');
+    expect((await newToken()).note).toBe('Installed, the agent takes 95 MiB on x64, 95 MiB on arm64, 67 MiB on armv7.');
   });
 
   it('says what to run on the server where no package was built', async () => {

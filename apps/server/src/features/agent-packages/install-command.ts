@@ -67,7 +67,7 @@ function packageNotes(packages: readonly AgentPackage[]): string[] {
   const sizes = ARCHS.flatMap((arch) => {
     // Of one architecture, all formats hold the same files.
     const one = packages.find((candidate) => candidate.arch === arch);
-    return one ? [`${Math.ceil(one.installedBytes / BYTES_PER_MIB)} MiB on ${arch}`] : [];
+    return one ? [`${Math.round(one.installedBytes / BYTES_PER_MIB)} MiB on ${arch}`] : [];
   });
   const missing = ARCHS.filter((arch) => !packages.some((one) => one.arch === arch));
   const others = `There is no package for ${missing.join(' and ')}; to have it: npm run package -- --arch ${missing.join(',')}`;
