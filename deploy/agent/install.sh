@@ -14,6 +14,7 @@ WORK=$HOME_PARENT/.bpfleet-install
 # Where a NAT has dropped the flow nothing ever comes, and the connection stays open.
 STALLED_BYTES_PER_S=16
 STALLED_S=60
+RETRY_S=1
 # One package a line: architecture, format, file, SHA-256, bytes, installed bytes, oldest glibc.
 PACKAGES=@PACKAGES@
 
@@ -68,9 +69,27 @@ fetch() {
       [ $? != 33 ] || rm -f "$2"
       return 1
     }
-  else
+  elif wget --help 2>&1 | grep -q '[[:space:]]-T'; then
     wget -q -T "$STALLED_S" -c -O "$2" "$1"
+  else
+    fetch_watched "$1" "$2"
   fi
+}
+
+# BusyBox may be built without a timeout, as Debian's was before 1.36.1-5; its wget then crashes when it is given one.
+fetch_watched() {
+  wget -q -c -O "$2" "$1" &
+  fetching=$!
+  trap 'kill "$fetching" 2> /dev/null; exit 1' HUP INT TERM
+  seen=$(size_of "$2") idle_s=0
+  while kill -0 "$fetching" 2> /dev/null; do
+    sleep 1
+    idle_s=$((idle_s + 1))
+    if [ "$(size_of "$2")" != "$seen" ]; then seen=$(size_of "$2") idle_s=0; fi
+    [ "$idle_s" -lt "$STALLED_S" ] || kill "$fetching" 2> /dev/null || true
+  done
+  trap - HUP INT TERM
+  wait "$fetching"
 }
 
 # Arguments: address, file, digest, bytes. A link that drops costs only what has not come yet.
@@ -96,7 +115,7 @@ download() {
     if [ "$(size_of "$2")" -ge $((before + 1048576)) ]; then attempt=1; fi
     [ "$attempt" -lt 5 ] || refuse "$1 could not be fetched; run this again to go on"
     say "the download broke off; trying again ($attempt)"
-    sleep "$attempt"
+    sleep $((attempt * RETRY_S))
     attempt=$((attempt + 1))
   done
 }
