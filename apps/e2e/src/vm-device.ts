@@ -4,8 +4,6 @@ import type { Stack } from './stack.js';
 
 const BOOT_TIMEOUT_MS = 240_000;
 const INSTALL_TIMEOUT_MS = 240_000;
-/** Where a VM finds this machine's loopback. */
-export const HOST_FROM_VM = '10.0.2.2';
 /** BPF LSM is built into Debian's kernels and, but for this, not among those that are active. */
 export const KERNEL_ARGS = ['lsm=lockdown,yama,bpf'];
 const AGENT_HOME = '/var/lib/bpfleet-agent';

@@ -8,8 +8,9 @@ import { promisify } from 'node:util';
 import { brotliDecompressSync } from 'node:zlib';
 import type { VmTarget } from '@bpfleet/vm';
 import { repositoryDir, Stack } from './stack.js';
-import { HOST_FROM_VM, VmDevice } from './vm-device.js';
+import { VmDevice } from './vm-device.js';
 import { UPROBE } from './vm-privilege.js';
+import { HOST_FROM_VM } from './vm-workload.js';
 
 export const BUILT_IN = [
   ...['count_packets', 'count_syscalls', 'profile_cpu', 'run_queue_latency', 'trace_exec', 'trace_tcp'],

@@ -11,12 +11,24 @@ export interface Witnessed {
   readonly pings: number;
   readonly forks: number;
   readonly unlinks: number;
-  readonly connection: { readonly localPort: number; readonly remotePort: number; readonly pid: number };
+  readonly connection: {
+    readonly localAddress: string;
+    readonly localPort: number;
+    readonly remotePort: number;
+    readonly pid: number;
+    /** From the call to the callback, which the program hears of later than the kernel. */
+    readonly connectMs: number;
+  };
   /** Seconds of CPU that the task `spinner` used, by /proc/PID/schedstat. */
   readonly spinnerSeconds: number;
   /** Seconds that tasks waited for a CPU while `spinner`s crowded, on all CPUs, by /proc/schedstat. */
   readonly waitedSeconds: number;
+  /** The same over all of this work. */
+  readonly waitedInAllSeconds: number;
 }
+
+/** Where a VM finds this machine's loopback. */
+export const HOST_FROM_VM = '10.0.2.2';
 
 export const PRIORITY_CALLS = 5_000;
 export const PINGS = 25;
@@ -28,8 +40,11 @@ const WORK_TIMEOUT_MS = 180_000;
 const CALL_SCRIPT = `
 const os = require('os');
 for (let i = 0; i < ${PRIORITY_CALLS}; i++) os.getPriority(0);
-const socket = require('net').connect(Number(process.argv[1]), '10.0.2.2', () => {
-  console.log(JSON.stringify({ localPort: socket.localPort, remotePort: socket.remotePort, pid: process.pid }));
+const began = performance.now();
+const socket = require('net').connect(Number(process.argv[1]), '${HOST_FROM_VM}', () => {
+  const { localAddress, localPort, remotePort } = socket;
+  const connectMs = performance.now() - began;
+  console.log(JSON.stringify({ localAddress, localPort, remotePort, pid: process.pid, connectMs }));
   socket.destroy();
 });
 `;
@@ -59,6 +74,7 @@ awk -v before=$before -v after=$(${WAITED}) '{ used += $1 / 1e9 } END { print us
 /** Does on the device what the probes are about, and gathers what the device itself says of it. */
 export async function work(vm: RunningVm, hostPort: number): Promise<Witnessed> {
   const path = '/tmp/unique-program';
+  const waitedBefore = Number(await vm.sh(WAITED));
   await vm.sh(`install -m 755 /bin/true ${path}`);
   const exec = `setpriv --reuid ${USER_ID} --clear-groups sh -c '${path} & echo $$ $!; wait'`;
   const [parent = 0, pid = 0] = (await vm.sh(exec)).trim().split(' ').map(Number);
@@ -84,5 +100,6 @@ export async function work(vm: RunningVm, hostPort: number): Promise<Witnessed> 
     connection: JSON.parse(calls) as Witnessed['connection'],
     spinnerSeconds,
     waitedSeconds: after - before,
+    waitedInAllSeconds: after - waitedBefore,
   };
 }
