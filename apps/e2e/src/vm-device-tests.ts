@@ -21,6 +21,8 @@ export interface Expected {
 }
 
 const ATTACHED = ['ATTACHED', 'SOAKED', 'SUCCEEDED'] as const;
+/** Of all the releases, on one device. */
+const UNKNOWN_MAX = 1;
 const REFUSED = ['REJECTED', 'FAILED'] as const;
 
 /**
@@ -203,16 +205,19 @@ async function reboots(trial: Trial): Promise<void> {
 /** Last, because the lab tries the releases while the device is at work. */
 async function agreesWithPreflight({ fleet, device, target, probes, refused }: Trial): Promise<void> {
   const wrong: string[] = [];
+  const unknown: string[] = [];
   const said = { takes: 0, refuses: 0, unknown: 0 };
   for (const probe of [...probes, ...refused]) {
     const answer = await device.preflight(fleet.releaseOf(probe));
     said[answer.verdict] += 1;
+    if (answer.verdict === 'unknown') unknown.push(probe);
     const happened = probes.includes(probe) ? 'takes' : 'refuses';
     if (answer.verdict !== happened && answer.verdict !== 'unknown')
       wrong.push(`${probe}: ${answer.verdict} (${answer.reasons.map(({ sentence }) => sentence).join(' ')})`);
   }
   expect(wrong).toEqual([]);
-  expect(said.takes).toBeGreaterThanOrEqual(BUILT_IN.length);
+  // A kernel of the lab that is set up as the device is leaves hardly anything open.
+  expect(unknown.length).toBeLessThanOrEqual(UNKNOWN_MAX);
   recordVmFact(target, 'pre-flight', `${said.takes} take, ${said.refuses} refuse, ${said.unknown} unknown, 0 wrong`);
 }
 
