@@ -3,10 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
 import { missingCapabilities } from '@bpfleet/testkit';
 import { ProveJail } from '../prove/prove-jail.js';
+import type { VerifierReport } from '../prove/verifier-report.js';
 import { BUILT_IN_PROBES, compileBuiltIn, compileForTest, PREAMBLE } from '../testing/compile-for-test.js';
 import { describeWithJail } from '../testing/describe-with-jail.js';
+import { verifyUnder, WITHOUT } from '../testing/verify-under.js';
 import { explainReport } from './explain-report.js';
-import { GPL, MAPS, raw, REFUSED_PROGRAMS } from './testing/refused-programs.js';
+import type { RefusalClass } from './refusal-rules.js';
+import { GPL, MAPS, raw, REFUSED_PROGRAMS, REFUSED_WITHOUT } from './testing/refused-programs.js';
 
 const verifierMain = fileURLToPath(new URL('../../../../verifier/dist/main.js', import.meta.url));
 describeWithJail('explanations of this kernel', missingCapabilities(['root', 'bpf', 'btf', 'clang']), () => {
@@ -23,15 +26,26 @@ describeWithJail('explanations of this kernel', missingCapabilities(['root', 'bp
     expect(explainReport(report, Buffer.alloc(0))).toEqual([]);
   });
 
-  it.each(REFUSED_PROGRAMS)('%s: %s at %s', async (refusalClass, sentence, line, body) => {
+  type Refused = readonly [RefusalClass, RegExp, string | undefined, string];
+
+  async function expectExplained(refused: Refused, prove: (object: Buffer) => Promise<VerifierReport>): Promise<void> {
+    const [refusalClass, sentence, line, body] = refused;
     const source = `#include <bpf/bpf_tracing.h>\n${MAPS}${body}${GPL}\n`;
     const object = await compileForTest(source);
-    const [explained] = explainReport(await jail.prove(object), object);
+    const [explained] = explainReport(await prove(object), object);
     expect(explained?.class).toBe(refusalClass);
     expect(explained?.sentence).toMatch(sentence);
-    if (line === undefined) return;
     const lines = `${PREAMBLE}${source}`.split('\n').map((text) => text.trim());
-    expect(explained?.source).toEqual({ file: 'test.bpf.c', line: lines.indexOf(line) + 1, text: line });
+    const at = line && { file: 'test.bpf.c', line: lines.indexOf(line) + 1, text: line };
+    expect(explained?.source).toEqual(at);
+  }
+
+  it.each(REFUSED_PROGRAMS)('%s: %s at %s', async (...refused) => {
+    await expectExplained(refused, (object) => jail.prove(object));
+  });
+
+  it.each(REFUSED_WITHOUT)('without %s, %s: %s at %s', async (lacking, ...refused) => {
+    await expectExplained(refused, async (object) => verifyUnder(WITHOUT[lacking], verifierMain, object));
   });
 
   it('knows at least 25 kinds of mistake by programs that make them', () => {

@@ -1,5 +1,5 @@
-import { readObject } from '@bpfleet/btf';
-import type { LineTable } from '@bpfleet/btf';
+import { accessLineAt, readObject } from '@bpfleet/btf';
+import type { BpfObjectFile } from '@bpfleet/btf';
 import { REFUSAL_RULES } from './refusal-rules.js';
 import type { RefusalClass } from './refusal-rules.js';
 
@@ -26,6 +26,8 @@ const LOG_CHARS_MAX = 256 * 1024;
 const TAIL_LINES = 60;
 // libbpf puts its own words in the place of an instruction that it could not relocate.
 const INSTRUCTION = /^(\d+): (?:\([0-9a-f]{2}\)|<)/;
+// BPF_STX | BPF_ATOMIC | BPF_DW
+const WIDE_ATOMIC = /^(\d+): \(db\) /m;
 // Since 6.9 the verifier adds the place to the source line that it repeats.
 const COMMENT = /^; (.*?)(?: @ (\S+):(\d+))?$/;
 const NOISE =
@@ -40,7 +42,8 @@ export function explainRefusal(refused: RefusedProgram, object: Buffer): Refusal
   for (const rule of REFUSAL_RULES) {
     const match = rule.pattern.exec(verdict);
     if (!match) continue;
-    const source = locate(tail, refused.program, object, rule.instruction?.(match));
+    const isAccess = rule.class === 'kernel_type_missing';
+    const source = locate(tail, refused.program, object, { named: rule.instruction?.(match), isAccess });
     return {
       class: rule.class,
       sentence: rule.sentence(match),
@@ -49,11 +52,13 @@ export function explainRefusal(refused: RefusedProgram, object: Buffer): Refusal
       log,
     };
   }
-  const source = locate(tail, refused.program, object, undefined);
-  return { ...withoutWords(refused, tail), ...(source ? { source } : {}), log };
+  const said = withoutWords(refused, tail);
+  const named = said.class === 'atomic_unsupported' ? firstWideAtomic(log) : undefined;
+  const source = locate(tail, refused.program, object, { named, isAccess: false });
+  return { ...said, ...(source ? { source } : {}), log };
 }
 
-function withoutWords(refused: RefusedProgram, tail: string[]): Omit<RefusalExplanation, 'log'> {
+function withoutWords(refused: RefusedProgram, tail: string[]): Omit<RefusalExplanation, 'log' | 'source'> {
   switch (refused.errnoName) {
     case 'EPERM':
     case 'EACCES':
@@ -93,17 +98,34 @@ function withoutWords(refused: RefusedProgram, tail: string[]): Omit<RefusalExpl
   };
 }
 
+/** An instruction that the rule names, or else the last that the verifier looked at; `isAccess`: by CO-RE. */
+interface Pointed {
+  readonly named: number | undefined;
+  readonly isAccess: boolean;
+}
+
 function locate(
   tail: string[],
   program: string,
-  object: Buffer,
-  named: number | undefined,
+  bytes: Buffer,
+  { named, isAccess }: Pointed,
 ): RefusalExplanation['source'] {
   const instruction = named ?? lastInstruction(tail);
-  const lines = lineTableOf(object);
-  const line = instruction === undefined ? undefined : lines?.lineAt(program, instruction);
+  const object = readable(bytes);
+  const line =
+    instruction === undefined || object === undefined
+      ? undefined
+      : isAccess
+        ? accessLineAt(object, program, instruction)
+        : object.lines.lineAt(program, instruction);
   if (line && line.line > 0) return { file: shortName(line.file), line: line.line, text: line.text };
   return named === undefined ? lastComment(tail) : undefined;
+}
+
+/** A JIT comes after the verifier, whose log then ends well: not its last instruction is the one to look at. */
+function firstWideAtomic(log: string): number | undefined {
+  const match = WIDE_ATOMIC.exec(log);
+  return match === null ? undefined : Number(match[1]);
 }
 
 function lastInstruction(tail: string[]): number | undefined {
@@ -121,9 +143,9 @@ function lastComment(tail: string[]): RefusalExplanation['source'] {
 }
 
 /** An object that cannot be read was never loaded; its explanation just has no line. */
-function lineTableOf(object: Buffer): LineTable | undefined {
+function readable(bytes: Buffer): BpfObjectFile | undefined {
   try {
-    return readObject(object).lines;
+    return readObject(bytes);
   } catch {
     return undefined;
   }

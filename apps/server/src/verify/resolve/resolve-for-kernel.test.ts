@@ -30,6 +30,18 @@ describeWithKernel('what a kernel would make of an object, by its types alone', 
     expect(unresolved).toMatchObject([{ kind: 'poison', program: 'p', sentence }]);
   });
 
+  it('names the line that reads what is gone by a helper, and not the one before it', () => {
+    const object = compileCore(`SEC("raw_tp/x") int p(struct task_struct___old *t) {
+  long state = 0;
+  if (!t)
+    return 1;
+  probe_read(&state, sizeof(state), &t->state);
+  return state; }`);
+    expect(resolveForKernel(object, arm64).unresolved).toMatchObject([
+      { sentence: expect.stringMatching(/^Program p, p\.bpf\.c:13: .*`__state`/) },
+    ]);
+  });
+
   it('does not mind what a program asks about before it uses it', () => {
     const object = compileCore(
       'SEC("raw_tp/x") int p(struct task_struct___old *t) { return EXISTS(t->state) ? t->state : 0; }',

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import {
+  accessLineAt,
   findReadMismatches,
   kernelTypeNeeds,
   patchInstructions,
@@ -144,7 +145,7 @@ function typeIdNeeds(object: BpfObjectFile): TypeIdNeed[] {
 /** With the line, where the object tells it. */
 function sentenceOf(object: BpfObjectFile, program: string | undefined, instruction: number, reason: string): string {
   if (program === undefined) return `The object: ${reason}.`;
-  const line = object.lines.lineAt(program, instruction);
+  const line = accessLineAt(object, program, instruction);
   const place = line === undefined || line.line === 0 ? '' : `, ${basename(line.file)}:${line.line}`;
   return `Program ${program}${place}: ${reason}.`;
 }

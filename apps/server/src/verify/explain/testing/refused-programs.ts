@@ -30,7 +30,7 @@ const NINE_DEEP = Array.from({ length: 9 }, (_, i) => 9 - i)
   )
   .join('');
 
-/** [class, part of the sentence, the line that is pointed at, C]; without a line the kernel names none. */
+/** [class, part of the sentence, the line that is pointed at, C]; undefined where no line of the source is meant. */
 export const REFUSED_PROGRAMS: readonly [RefusalClass, RegExp, string | undefined, string][] = [
   ['null_unchecked', /map value/, 'return *v;', raw(`${LOOKUP}\n  return *v;`)],
   [
@@ -60,10 +60,10 @@ export const REFUSED_PROGRAMS: readonly [RefusalClass, RegExp, string | undefine
   [
     'too_complex',
     /1000001/,
-    undefined,
+    'for (int i = 0; i < 10000000; i++)',
     raw('u64 sum = 0;\n  for (int i = 0; i < 10000000; i++)\n    sum += bpf_ktime_get_ns();\n  return sum;'),
   ],
-  ['unreachable_code', /never be reached/, undefined, raw('asm volatile("1: goto 1b");\n  return 0;')],
+  ['unreachable_code', /never be reached/, 'return 0;', raw('asm volatile("1: goto 1b");\n  return 0;')],
   [
     'reference_unreleased',
     /given back/,
@@ -102,11 +102,11 @@ export const REFUSED_PROGRAMS: readonly [RefusalClass, RegExp, string | undefine
     'return bpf_copy_from_user(b, 16, (void *)ctx->args[0]);',
     raw('char b[16] = {};\n  return bpf_copy_from_user(b, 16, (void *)ctx->args[0]);'),
   ],
-  ['return_value', /may return/, undefined, 'SEC("cgroup/connect4")\nint p(void *ctx)\n{\n  return 7;\n}\n'],
+  ['return_value', /may return/, 'return 7;', 'SEC("cgroup/connect4")\nint p(void *ctx)\n{\n  return 7;\n}\n'],
   [
     'kernel_type_missing',
     /no `struct task_struct___x\.gone`/,
-    undefined,
+    'return BPF_CORE_READ(task, gone);',
     `struct task_struct___x { int gone; } __attribute__((preserve_access_index));\n${raw('struct task_struct___x *task = (void *)bpf_get_current_task();\n  return BPF_CORE_READ(task, gone);')}`,
   ],
   [
@@ -183,7 +183,7 @@ export const REFUSED_PROGRAMS: readonly [RefusalClass, RegExp, string | undefine
     'return bpf_dynptr_write(&d, 0, &d, 4, 0);',
     raw('struct bpf_dynptr d = {};\n  return bpf_dynptr_write(&d, 0, &d, 4, 0);'),
   ],
-  ['call_too_deep', /9 deep/, undefined, NINE_DEEP + raw('return f1(ctx->args[1]);')],
+  ['call_too_deep', /9 deep/, 'return f8(a + 7) + bpf_get_prandom_u32();', NINE_DEEP + raw('return f1(ctx->args[1]);')],
   [
     'packet_read_only',
     /not change/,
@@ -240,5 +240,25 @@ export const REFUSED_PROGRAMS: readonly [RefusalClass, RegExp, string | undefine
     /`huge`/,
     undefined,
     `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 2000000000); __type(key, u32); __type(value, u64[512]); } huge SEC(".maps");\n${raw('u32 k = 0;\n  return bpf_map_lookup_elem(&huge, &k) != 0;')}`,
+  ],
+];
+
+/** The same of what is refused where something is missing, and what: a name of WITHOUT (verify-under.ts). */
+export const REFUSED_WITHOUT: readonly ['btf' | 'perfmon', RefusalClass, RegExp, string | undefined, string][] = [
+  [
+    'btf',
+    'kernel_btf_missing',
+    /carries no BTF/,
+    undefined,
+    raw('struct task_struct *task = (void *)bpf_get_current_task();\n  return BPF_CORE_READ(task, pid);'),
+  ],
+  ['btf', 'kernel_btf_missing', /carries no BTF/, undefined, scheduled('return 0;')],
+  ['perfmon', 'not_permitted', /may not do so here/, undefined, raw('return 0;')],
+  [
+    'perfmon',
+    'stack_uninitialised',
+    /never wrote/,
+    'return bpf_map_lookup_elem(&m, &key) != 0;',
+    xdp('u32 key;\n  return bpf_map_lookup_elem(&m, &key) != 0;'),
   ],
 ];
