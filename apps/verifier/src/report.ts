@@ -9,6 +9,8 @@
  *     "programs"?: { [program: string]: { "autoload": boolean } },   which programs are loaded; else as their SEC() says
  *     "logBytesMax"?: number }                   kept end of each log: 1024 to 262144 bytes, 262144 unless told
  *
+ * or it is `{"features": true}`, which asks what this kernel can do, and is answered with a FeaturesReport.
+ *
  * The answer is one line of JSON on standard output:
  *   exit 0: a VerifierReport, whatever its verdict;
  *   exit 2: a BadRequestReport: the request is malformed, or its object is not a BPF object that libbpf can open;
@@ -37,6 +39,11 @@ export interface VerifierReport {
   programs: ProgramReport[];
   /** In the order of the object; global data are maps too. */
   maps: MapReport[];
+}
+
+/** As probeKernel() of node-libbpf answers, by its names. */
+export interface FeaturesReport {
+  kernelCan: Record<'programTypes' | 'mapTypes' | 'features', Record<string, 'yes' | 'no' | 'unknown'>>;
 }
 
 export interface KernelReport {

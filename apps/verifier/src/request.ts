@@ -108,6 +108,13 @@ export function parseRequest(text: string): VerifierRequest {
   return { object, globals, btf, autoload, logBytesMax: requireLogBytes(request.logBytesMax ?? logBytesMax) };
 }
 
+const FEATURES_CHARS_MAX = 64;
+
+/** The other question, which is about no object. */
+export function asksFeatures(text: string): boolean {
+  return text.length <= FEATURES_CHARS_MAX && /^\s*\{\s*"features"\s*:\s*true\s*\}\s*$/.test(text);
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -38,6 +38,16 @@ describeWithKernel('the verifier that serves', ['root'], () => {
     return JSON.parse((await answers.next()).value as string);
   }
 
+  it('says what this kernel can do, between objects', async () => {
+    const asked = (await ask({ features: true })) as { kernelCan: Record<string, Record<string, string>> };
+    expect(asked.kernelCan).toMatchObject({
+      programTypes: { tracepoint: 'yes' },
+      mapTypes: { array: 'yes' },
+      features: { tcx: expect.stringMatching(/^(yes|no|unknown)$/) },
+    });
+    expect(await ask({ objectBase64: compile(GOOD) })).toMatchObject({ verdict: 'accepted' });
+  });
+
   const descriptors = () =>
     readdirSync(`/proc/${verifier.pid}/fd`)
       .map((fd) => readlinkSync(`/proc/${verifier.pid}/fd/${fd}`))

@@ -63,3 +63,5 @@ export type {
   TcDirection,
   TelemetryPlan,
 } from './types.js';
+export { kernelFeatures } from './plan/kernel-features.js';
+export type { KernelAnswers, KernelFeatures } from './plan/kernel-features.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { AgentError } from '../agent-error.js';
-import { pageBytes } from './facts.js';
+import { collectFacts, pageBytes } from './facts.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'bpfleet-facts-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -35,5 +35,15 @@ describe('pageBytes', () => {
       expect(() => pageBytes(path)).toThrow(expect.objectContaining({ code: 'FACTS_UNREADABLE' }));
       expect(() => pageBytes(path)).toThrow(AgentError);
     }
+  });
+});
+
+describe('collectFacts', () => {
+  it('denies BTF where there is no file of it, and does not where there is', async () => {
+    const kernel = { features: ['btf', 'xdp'], lacks: ['tcx'], cpus: 12 };
+    const without = await collectFacts('0.0.0', kernel, '/nowhere/vmlinux');
+    expect([without.features, without.lacks, without.possibleCpus]).toEqual([['xdp'], ['btf', 'tcx'], 12]);
+    const self = await collectFacts('0.0.0', { ...kernel, lacks: ['btf'] }, import.meta.filename);
+    expect([self.features, self.lacks]).toEqual([['btf', 'xdp'], []]);
   });
 });

@@ -15,10 +15,10 @@ import {
   type ObjectSpec,
   type StatsHandle,
 } from '@bpfleet/node-libbpf';
+import { kernelFeatures } from '@bpfleet/probe';
 import { AgentError } from '../agent-error.js';
 import type { KernelIds } from '../core/run-record.js';
 import { ensureBpffs, isPinnable, PinFolder } from './bpffs.js';
-import { kernelFeatures } from './features.js';
 import { LibbpfRun } from './libbpf-run.js';
 import { missingTypedHook } from './missing-hook.js';
 import type { Kernel, KernelRun, LoadRequest, SymbolTable } from './port.js';

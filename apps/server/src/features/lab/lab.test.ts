@@ -54,6 +54,15 @@ describeWithKernel('the kernel lab', ['clang'], () => {
   });
 
   describe('a kernel that is added', () => {
+    it('is asked what it can do, also where it was measured before anybody asked that', async () => {
+      await lab.addKernel('board');
+      await lab.settle();
+      await lab.bench.prisma.$executeRaw`UPDATE "LabKernel" SET features = NULL, lacks = NULL`;
+      const { kernelGroupId } = await kernelRow();
+      expect(await lab.settle()).toBe(1);
+      expect(await kernelRow()).toMatchObject({ kernelGroupId, ...machines.features });
+    });
+
     it('is measured, and proves in one boot every release that may be offered next', async () => {
       machines.btf = foreignBtf('arm64-6.12');
       const releases = [await lab.publish(), await lab.publish(), await lab.publish()];
@@ -66,6 +75,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
 
       const row = await kernelRow();
       expect(row).toMatchObject({ state: 'ready', holder: null, leaseUntil: null, bootMs: 1_234, failures: 0 });
+      expect([row.features, row.lacks]).toEqual([machines.features.features, machines.features.lacks]);
       const group = await lab.bench.prisma.kernelGroup.findUnique({ where: { id: row.kernelGroupId ?? '' } });
       expect(group).toMatchObject({ ...FAKE_KERNEL, btfDigest: digestOf(machines.btf) });
       const build = await lab.bench.prisma.kernelBuild.findUnique({ where: { buildId: 'fa'.repeat(20) } });

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DevicesModule } from '../devices/index.js';
 import { KernelsModule } from '../kernels/index.js';
+import { LabFeaturesModule } from '../lab/features/index.js';
 import { LabParamsModule } from '../lab/params/index.js';
 import { ReleaseCatalogueModule } from '../releases/catalogue/index.js';
 import { RunsModule } from '../runs/index.js';
@@ -11,7 +12,7 @@ import { KernelUpgrade } from './upgrade/kernel-upgrade.service.js';
 import { VerdictReader } from './verdict-reader.js';
 
 @Module({
-  imports: [DevicesModule, KernelsModule, LabParamsModule, ReleaseCatalogueModule, RunsModule],
+  imports: [DevicesModule, KernelsModule, LabFeaturesModule, LabParamsModule, ReleaseCatalogueModule, RunsModule],
   providers: [ReleaseReader, VerdictReader, Preflight, KernelUpgrade],
   exports: [Preflight, KernelUpgrade],
 })

@@ -1,6 +1,6 @@
 import { ProveError } from './prove-error.js';
-import { badRequestSchema, verifierReportSchema } from './verifier-report.js';
-import type { VerifierReport } from './verifier-report.js';
+import { badRequestSchema, featuresReportSchema, verifierReportSchema } from './verifier-report.js';
+import type { FeaturesReport, VerifierReport } from './verifier-report.js';
 
 const EXIT_BAD_REQUEST = 2;
 
@@ -22,6 +22,13 @@ export function parseVerifierAnswer({ code, signal, stdout }: VerifierEnd, outpu
 export function parseServedAnswer(line: Buffer, output: string): VerifierReport {
   const answer = parseJson(line);
   return badRequestSchema.safeParse(answer).success ? refuseRequest(answer, output) : parseVerdict(answer, output);
+}
+
+/** The line with which a verifier that serves tells what its kernel can do. Throws ProveError report. */
+export function parseServedFeatures(line: Buffer, output: string): FeaturesReport {
+  const { data } = featuresReportSchema.safeParse(parseJson(line));
+  if (data === undefined) throw new ProveError("the verifier's list of features is not one", 'report', output);
+  return data;
 }
 
 /** It ended without an answer. */

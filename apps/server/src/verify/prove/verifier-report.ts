@@ -50,6 +50,15 @@ export const verifierReportSchema = z.object({
 export type VerifierReport = z.infer<typeof verifierReportSchema>;
 export type ProgramReport = VerifierReport['programs'][number];
 
+const answersSchema = z.record(nameSchema, z.enum(['yes', 'no', 'unknown']));
+
+/** What the kernel can do, by the names that agents report. */
+export const featuresReportSchema = z.object({
+  kernelCan: z.object({ programTypes: answersSchema, mapTypes: answersSchema, features: answersSchema }),
+});
+
+export type FeaturesReport = z.infer<typeof featuresReportSchema>;
+
 /** The verifier could not make sense of what it was asked, such as an object that libbpf cannot open. */
 export const badRequestSchema = z.object({
   error: z.object({ code: z.string().max(64), message: z.string().max(64 * 1024) }),

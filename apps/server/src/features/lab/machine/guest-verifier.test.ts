@@ -70,6 +70,15 @@ describe('the verifier of a VM', () => {
     expect(processes.map(({ requests }) => requests)).toEqual([['{"n":1}\n', '{"n":2}\n']]);
   });
 
+  it('is asked by the same process what the kernel can do, and believes no list that is none', async () => {
+    const kernelCan = { programTypes: { xdp: 'yes' }, mapTypes: {}, features: { tcx: 'no' } };
+    const answers: unknown[] = [{ kernelCan }, { kernelCan: { ...kernelCan, features: { tcx: 'perhaps' } } }];
+    const { verifier, processes } = guest((process) => process.say(line(answers.shift())));
+    expect(await verifier.features(LONG_MS, never)).toEqual({ kernelCan });
+    await expect(verifier.features(LONG_MS, never)).rejects.toMatchObject({ reason: 'report' });
+    expect(processes.map(({ requests }) => requests)).toEqual([['{"features":true}\n', '{"features":true}\n']]);
+  });
+
   it('stays when it refuses a request', async () => {
     const refusal = { error: { code: 'REQUEST_TOO_LARGE', message: 'the request has more than 7 bytes' } };
     const { verifier, processes } = guest((process, request) =>

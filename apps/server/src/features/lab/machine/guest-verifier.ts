@@ -1,6 +1,13 @@
 import { PassThrough } from 'node:stream';
 import type { ExecResult, RunningVm } from '@bpfleet/vm';
-import { brokeDown, parseServedAnswer, ProveError, type VerifierReport } from '../../../verify/index.js';
+import {
+  brokeDown,
+  parseServedAnswer,
+  parseServedFeatures,
+  ProveError,
+  type FeaturesReport,
+  type VerifierReport,
+} from '../../../verify/index.js';
 import { MachineError } from './lab-machines.js';
 import { SERVE_COMMAND } from './verifier-install.js';
 
@@ -34,7 +41,12 @@ export class GuestVerifier {
    * @throws VmError, ProveError crash, report, request; MachineError timeout; the signal's reason
    */
   async ask(request: object, timeoutMs: number, signal: AbortSignal): Promise<VerifierReport> {
-    return this.process().ask(Buffer.from(`${JSON.stringify(request)}\n`), timeoutMs, signal);
+    return this.process().ask(request, parseServedAnswer, timeoutMs, signal);
+  }
+
+  /** What the kernel can do. Throws as `ask` does. */
+  async features(timeoutMs: number, signal: AbortSignal): Promise<FeaturesReport> {
+    return this.process().ask({ features: true }, parseServedFeatures, timeoutMs, signal);
   }
 
   private process(): ServingProcess {
@@ -44,7 +56,7 @@ export class GuestVerifier {
 }
 
 interface Asked {
-  resolve(report: VerifierReport): void;
+  answer(line: Buffer, printed: string): void;
   reject(error: unknown): void;
 }
 
@@ -72,7 +84,12 @@ class ServingProcess {
     );
   }
 
-  async ask(line: Buffer, timeoutMs: number, signal: AbortSignal): Promise<VerifierReport> {
+  async ask<T>(
+    request: object,
+    parse: (line: Buffer, printed: string) => T,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<T> {
     if (this.asked !== undefined) throw new Error('the verifier of a VM is asked one thing at a time');
     signal.throwIfAborted();
     const late = () => this.kill(new MachineError('timeout', `the verifier took more than ${timeoutMs} ms`));
@@ -82,8 +99,8 @@ class ServingProcess {
     this.printed = '';
     try {
       return await new Promise((resolve, reject) => {
-        this.asked = { resolve, reject };
-        this.input.write(line);
+        this.asked = { answer: (line, printed) => resolve(parse(line, printed)), reject };
+        this.input.write(`${JSON.stringify(request)}\n`);
       });
     } finally {
       this.asked = undefined;
@@ -114,7 +131,7 @@ class ServingProcess {
     this.answer = [];
     this.answerBytes = 0;
     try {
-      asked.resolve(parseServedAnswer(line, this.printed));
+      asked.answer(line, this.printed);
     } catch (error) {
       asked.reject(error);
     }

@@ -1,3 +1,4 @@
+import type { KernelFeatures } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
 import type { VerifierReport } from '../../../verify/index.js';
 
@@ -70,6 +71,8 @@ export interface LabMachine {
   /** The BTF that the kernel shows. */
   readonly btf: Buffer | undefined;
   readonly bootMs: number;
+  /** What the kernel can do, as an agent would find out. @throws MachineError crash, timeout, lost, stopped */
+  features(timeoutMs: number, signal: AbortSignal): Promise<KernelFeatures>;
   /** @throws MachineError crash, timeout, object, lost, stopped */
   prove(order: ProofOrder, timeoutMs: number, signal: AbortSignal): Promise<VerifierReport>;
   /** Idempotent; nothing of the VM is left when it returns. */

@@ -1,3 +1,4 @@
+import { kernelFeatures, type KernelFeatures } from '@bpfleet/probe';
 import type { RunningVm } from '@bpfleet/vm';
 import type { VerifierReport } from '../../../verify/index.js';
 import { GuestVerifier } from './guest-verifier.js';
@@ -24,6 +25,14 @@ export class QemuMachine implements LabMachine {
 
   get bootMs(): number {
     return this.vm.bootMs;
+  }
+
+  async features(timeoutMs: number, signal: AbortSignal): Promise<KernelFeatures> {
+    try {
+      return kernelFeatures((await this.verifier.features(timeoutMs, signal)).kernelCan);
+    } catch (error) {
+      throw machineErrorOf(error, 'prove', { ownImage: false, signal });
+    }
   }
 
   async prove(order: ProofOrder, timeoutMs: number, signal: AbortSignal): Promise<VerifierReport> {

@@ -29,6 +29,9 @@ export interface ClaimedKernel {
   readonly kernelArgs: readonly string[];
   readonly jit: number | null;
   readonly kernelGroupId: string | null;
+  /** What it can do; null until it was asked. */
+  readonly features: readonly string[] | null;
+  readonly lacks: readonly string[] | null;
   readonly failures: number;
   readonly createdBy: string;
 }
@@ -68,7 +71,7 @@ export class LabQueue {
   ) {}
 
   /**
-   * A kernel that has something to do and that nobody runs: one that was never measured, or for which releases wait. What a
+   * A kernel that has something to do and that nobody runs: one that was never measured or asked, or for which releases wait. What a
    * dead holder was proving waits again, counted as a try.
    */
   async claim(holder: string): Promise<ClaimedKernel | undefined> {
@@ -78,10 +81,10 @@ export class LabQueue {
         `UPDATE "LabKernel" SET holder = $1, "leaseUntil" = $2, state = 'booting', "dueAt" = $3 WHERE id = (
            SELECT k.id FROM "LabKernel" k
            WHERE (k."leaseUntil" IS NULL OR k."leaseUntil" < $3) AND k."dueAt" <= $3 AND k.state <> 'failed'
-             AND (k."kernelGroupId" IS NULL
+             AND (k."kernelGroupId" IS NULL OR k.features IS NULL
                OR EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j.state IN ('waiting', 'proving')))
            ORDER BY k."dueAt", k.id LIMIT 1 FOR UPDATE SKIP LOCKED)
-         RETURNING id, name, target, "imageDigest", "configDigest", modules, "btfDigest", "kernelArgs", jit, "kernelGroupId", failures, "createdBy"`,
+         RETURNING id, name, target, "imageDigest", "configDigest", modules, "btfDigest", "kernelArgs", jit, "kernelGroupId", features, lacks, failures, "createdBy"`,
         [holder, new Date(now.getTime() + LEASE_MS), now],
       );
       const kernel = rows[0];
@@ -112,8 +115,8 @@ export class LabQueue {
       if (!group) return undefined;
       await client.query(
         `UPDATE "LabKernel" SET state = 'ready', reason = NULL, console = NULL, failures = 0, "kernelGroupId" = $3,
-           "bootMs" = $4, "seenAt" = $5 WHERE id = $1 AND holder = $2`,
-        [kernel.id, holder, group.id, bootMs, this.clock.now()],
+           "bootMs" = $4, "seenAt" = $5, features = $6, lacks = $7 WHERE id = $1 AND holder = $2`,
+        [kernel.id, holder, group.id, bootMs, this.clock.now(), facts.features, facts.lacks ?? []],
       );
       if (kernel.kernelGroupId !== null && kernel.kernelGroupId !== group.id) {
         await client.query(`DELETE FROM "LabJob" WHERE "labKernelId" = $1`, [kernel.id]);

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import type { KernelFeatures } from '@bpfleet/probe';
 import { digestOf } from '@bpfleet/trust';
 import type { Facts } from '@bpfleet/wire';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
@@ -23,8 +24,8 @@ export class KernelIntroduction {
    * What a device with this kernel would say of itself. Its own BTF, else the one that was given for it, becomes that of its
    * build, on the word of the administrator who put the kernel into the lab. Throws DomainError when that does not fit the kernel.
    */
-  async introduce(kernel: ClaimedKernel, machine: LabMachine): Promise<Facts> {
-    const facts = factsOf(kernel, machine);
+  async introduce(kernel: ClaimedKernel, machine: LabMachine, features: KernelFeatures): Promise<Facts> {
+    const facts = factsOf(kernel, machine, features);
     const bytes = machine.btf ?? (await this.given(kernel));
     if (bytes === undefined) return facts;
     if (machine.btf !== undefined && !(await this.keep(kernel, machine.btf))) return facts;
@@ -64,7 +65,7 @@ export class KernelIntroduction {
 }
 
 /** As far as they decide a verdict they are measured; the lab has no device to tell the rest. */
-function factsOf(kernel: ClaimedKernel, machine: LabMachine): Facts {
+function factsOf(kernel: ClaimedKernel, machine: LabMachine, { features, lacks }: KernelFeatures): Facts {
   return {
     hostname: kernel.name,
     machine: null,
@@ -73,7 +74,8 @@ function factsOf(kernel: ClaimedKernel, machine: LabMachine): Facts {
     btfDigest: machine.btf === undefined ? null : digestOf(machine.btf),
     cpus: 1,
     memoryBytes: 0,
-    features: [],
+    features: [...features],
+    lacks: [...lacks],
     agentVersion: '',
     understands: ['addendum'],
   };

@@ -75,7 +75,8 @@ export class LabSession {
     let machine: LabMachine | undefined;
     try {
       machine = await this.machines.start(await this.orderOf(kernel), this.config.labBootTimeoutMs, signal);
-      const facts = await this.introduction.introduce(kernel, machine);
+      const features = await machine.features(this.config.labProveTimeoutMs, signal);
+      const facts = await this.introduction.introduce(kernel, machine, features);
       const group = await this.queue.booted(kernel, holder, facts, machine.bootMs);
       if (!group) throw new MachineError('boot', 'there is no room for its kernel group: too many are in use');
       await this.fill();

@@ -1,3 +1,4 @@
+import type { KernelFeatures } from '@bpfleet/probe';
 import { digestOf } from '@bpfleet/trust';
 import type { VerifierReport } from '../../../verify/index.js';
 import {
@@ -41,6 +42,7 @@ export class FakeMachines extends LabMachines {
   lacking: string | undefined;
   kernel: MeasuredKernel = FAKE_KERNEL;
   btf: Buffer | undefined;
+  features: KernelFeatures = { features: ['hash', 'ringbuf'], lacks: ['kprobe_multi'] };
   /** The next boots fail with these, one after the other. */
   readonly bootFailures: MachineError[] = [];
   private readonly answers = new Map<string, FakeAnswer>();
@@ -88,6 +90,10 @@ export class FakeMachine implements LabMachine {
   ) {
     this.kernel = machines.kernel;
     this.btf = machines.btf;
+  }
+
+  features(): Promise<KernelFeatures> {
+    return Promise.resolve(this.machines.features);
   }
 
   async prove({ object, btf, globals }: ProofOrder, timeoutMs: number, signal: AbortSignal): Promise<VerifierReport> {

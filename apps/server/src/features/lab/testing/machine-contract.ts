@@ -48,6 +48,9 @@ export function machineContract(harness: () => MachineHarness): void {
         lsm: expect.arrayContaining(['lockdown']),
       });
       expect(machine?.bootMs).toBeGreaterThan(0);
+      const can = await machine?.features(PROOF_MS, never);
+      expect(can?.features).toEqual(expect.arrayContaining(['hash', 'ringbuf']));
+      expect(can?.lacks).toContain('kprobe_multi');
       const accepted = await prove(good);
       expect(accepted).toMatchObject({ verdict: 'accepted', programs: [{ verdict: 'accepted' }] });
       expect(accepted.programs[0]?.verifiedInstructions).toBeGreaterThan(0);

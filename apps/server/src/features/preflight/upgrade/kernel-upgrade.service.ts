@@ -5,10 +5,11 @@ import type { BodyOf } from '../../../http/route.js';
 import { notFound } from '../../../platform/errors.js';
 import { Devices, readSelector } from '../../devices/index.js';
 import { KernelList } from '../../kernels/index.js';
+import { LabFeatures } from '../../lab/features/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import { Runs, type WantedRun } from '../../runs/index.js';
 import { decide, mapBytesOf, type Question } from '../decide/decide.js';
-import type { OtherRuns } from '../decide/facts.js';
+import type { FeatureFacts, OtherRuns } from '../decide/facts.js';
 import { featureFactsOf, machineFactsOf } from '../kernel-facts.js';
 import { ReleaseReader } from '../release-reader.js';
 import { resolveBudget, VerdictReader, type AskedKernel, type ResolveBudget } from '../verdict-reader.js';
@@ -32,6 +33,7 @@ export class KernelUpgrade {
     private readonly releases: ReleaseCatalogue,
     private readonly reader: ReleaseReader,
     private readonly verdicts: VerdictReader,
+    private readonly lab: LabFeatures,
   ) {}
 
   /** Throws SELECTOR_INVALID, KERNEL_UNKNOWN (404). */
@@ -39,7 +41,7 @@ export class KernelUpgrade {
     const selected = await this.devices.select(readSelector(request.selector));
     const told = new Map(selected.flatMap(({ id, facts }) => (facts ? [[id, facts] as const] : [])));
     const kernels = await this.wanted(request);
-    const features = await this.devices.factsOfGroups(kernels.flatMap(({ id }) => id ?? []));
+    const features = await this.featuresOf(kernels.flatMap(({ id }) => id ?? []));
     const byRelease = new Map<string, RunOnDevice[]>();
     for (const run of await this.runs.wantedNow()) {
       const facts = told.get(run.deviceId);
@@ -64,7 +66,7 @@ export class KernelUpgrade {
     releaseId: string,
     runs: readonly RunOnDevice[],
     kernels: readonly AskedKernel[],
-    features: ReadonlyMap<string, Facts>,
+    features: ReadonlyMap<string, FeatureFacts>,
     budget: ResolveBudget,
   ): Promise<JudgedRun[]> {
     const release = await this.releases.get(releaseId);
@@ -75,10 +77,9 @@ export class KernelUpgrade {
       const facts = await this.reader.factsFor(release, alike[0]?.params ?? {}, arches);
       const knownOf = await this.verdicts.knownOf(release, facts, used, budget);
       const judge = (device: Facts, { asked, facts: kernel }: Target): JudgedTarget => {
-        const told = kernel.id === null ? undefined : features.get(kernel.id);
         const question: Question = {
           kernel,
-          features: told && featureFactsOf(told),
+          features: kernel.id === null ? undefined : features.get(kernel.id),
           machine: machineFactsOf(device),
           release: facts(kernel.kernelArch),
           known: knownOf(asked),
@@ -101,6 +102,13 @@ export class KernelUpgrade {
       }
     }
     return judged;
+  }
+
+  /** As an agent on such a kernel has told; where no device runs it, as the lab was told in a VM. */
+  private async featuresOf(groups: readonly string[]): Promise<Map<string, FeatureFacts>> {
+    const [lab, devices] = await Promise.all([this.lab.ofGroups(groups), this.devices.factsOfGroups(groups)]);
+    const told = [...devices].map(([group, facts]): [string, FeatureFacts] => [group, featureFactsOf(facts)]);
+    return new Map<string, FeatureFacts>([...lab, ...told]);
   }
 
   private async wanted({ kernelGroupId, series = '', arch }: Request): Promise<AskedKernel[]> {

@@ -165,6 +165,28 @@ describeWithKernel('what breaks if devices move to another kernel', ['clang'], (
     ]);
   });
 
+  it('believes of a kernel that only the lab runs what it said in its VM, but an agent on it more', async () => {
+    const multi = await fleet.release(compileCore('SEC("kprobe.multi/tcp_v4_connect") int p(void *c) { return 0; }'));
+    await fleet.running(await fleet.device(old), multi);
+    const group = await lab();
+    await fleet.prove(multi, recent);
+    const labKernel = (lacks: string[]) => ({
+      ...{ id: 'l1', name: 'l1', target: 'arm64-6.12', kernelArgs: [], kernelGroupId: group },
+      ...{ features: ['kprobe', 'kprobes'], lacks, dueAt: new Date(0), createdBy: 'kari', createdAt: new Date(0) },
+    });
+    const { labKernel: kept } = fleet.get(PrismaService);
+    try {
+      await kept.create({ data: labKernel(['kprobe_multi']) });
+      const result = await ask({ series: '6.12' });
+      expect(shown(result)).toEqual([[multi, recent.kernelRelease, 'refuses', 1, 'attach_type']]);
+      expect(result.rows[0]?.reasons[0]?.sentence).toMatch(/needs kprobe_multi, which this kernel does not have/);
+      await fleet.device({ ...recent, features: [...recent.features, 'kprobe_multi'], lacks: [] });
+      expect(shown(await ask({ series: '6.12' }))).toMatchObject([[multi, recent.kernelRelease, 'takes', 1, 'proven']]);
+    } finally {
+      await kept.deleteMany();
+    }
+  });
+
   it('goes by the types of a build that an administrator added, where no kernel of it is known', async () => {
     const build = { buildId: 'cd'.repeat(20), release: '6.12.99-board', arch: 'arm64' as const };
     await fleet.api.call('addBtf', { query: build, body: foreignBtf('arm64-6.12') });

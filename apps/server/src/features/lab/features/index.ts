@@ -1,0 +1,2 @@
+export { LabFeatures } from './lab-features.js';
+export { LabFeaturesModule } from './lab-features.module.js';
