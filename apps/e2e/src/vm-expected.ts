@@ -1,4 +1,4 @@
-/** Which of the purpose-made probes (`MADE`) attach where. Those for hooks that kernels no longer have attach nowhere. */
+/** Which of the purpose-made probes (`MADE`) attach where. That for a hook which kernels no longer have attaches nowhere. */
 export const EVERYWHERE = ['fork_by_tracepoint', 'unlink_by_kprobe', 'packets_by_cgroup'];
 export const FROM_6_1 = ['tai_by_helper', 'with_user_ring'];
 /** arm64 has direct calls, on which these two stand, from 6.4 on: before, they load and cannot attach (errno 524). */

@@ -15,11 +15,11 @@ import { HOST_FROM_VM } from './vm-workload.js';
 export const BUILT_IN = [
   ...['count_packets', 'count_syscalls', 'profile_cpu', 'run_queue_latency', 'trace_exec', 'trace_tcp'],
 ];
-/** And more, each for something that some of these kernels lack, or all of them: the last two load and find no hook. */
+/** And more, each for something that some of these kernels lack, or all of them: the last one loads and finds no hook. */
 export const MADE = [
   ...['fork_by_tracepoint', 'unlink_by_kprobe', 'packets_by_cgroup', 'enter_by_tp_btf', 'add_by_loop'],
   ...['state_before_5_14', 'tai_by_helper', 'with_user_ring', 'unlink_by_fentry', 'unlink_by_lsm'],
-  ...['packets_by_tc', 'kprobe_gone', 'raw_tp_gone'],
+  ...['packets_by_tc', 'kprobe_gone'],
 ];
 /** Made by pahole from the kernel's debug package (scripts/fetch-kernel-btf.mjs): what an administrator of such devices has. */
 const ARMHF_BTF_PACKED = join(repositoryDir, 'libs/btf/test/kernels/armhf-6.1.btf.br');

@@ -35,6 +35,18 @@ it.each<[string, 'takes' | 'refuses' | 'unknown', Change, RegExp]>([
     /loaded it/,
   ],
   [
+    'an LSM hook where the trampolines of ARM64 before 6.4 were tried in vain',
+    'refuses',
+    { object: program('lsm/path_unlink'), features: { lacks: ['fentry'] } },
+    /^Program p \(lsm\/path_unlink\) loads and is attached as fentry is, which was tried on this kernel and fails\.$/,
+  ],
+  [
+    'the same where every kernel has them, and something else may have been in the way',
+    'unknown',
+    { kernel: { kernelRelease: '6.12.1' }, object: program('lsm/path_unlink'), features: { lacks: ['fentry'] } },
+    /may load and still not attach/,
+  ],
+  [
     'a uprobe on 32-bit ARM, where it may be Thumb code, whatever has been loaded',
     'unknown',
     { kernel: board, proof: board, object: program('uretprobe/libc.so.6:malloc') },

@@ -88,12 +88,13 @@ function programFindings(
   }
   // LSM programs are attached in the same way, whose own feature does not say whether it works.
   const works = presence('fentry', found);
-  if (
-    !trampoline ||
-    works === 'yes' ||
-    (works === 'unknown' && !mayLackTrampolines(kernel.kernelArch, kernel.kernelRelease))
-  )
-    return NOTHING_FOUND;
+  if (!trampoline || works === 'yes') return NOTHING_FOUND;
+  const mayLack = mayLackTrampolines(kernel.kernelArch, kernel.kernelRelease);
+  if (works === 'unknown' && !mayLack) return NOTHING_FOUND;
+  if (works === 'no' && mayLack) {
+    const sentence = `Program ${name} (${section}) loads and is attached as fentry is, which was tried on this kernel and fails.`;
+    return refusal('trampoline', sentence);
+  }
   return doubt('trampoline', `Program ${name} (${section}) may load and still not attach on this kernel.`);
 }
 
