@@ -170,4 +170,17 @@ await describeWithVm('armv7-6.1', 'proves', () => {
     },
     LAB_TIMEOUT_MS,
   );
+
+  it(
+    'as devices whose JIT hardens what it makes, where the command line says so',
+    async () => {
+      const btf = await lab.files.add('kari', 'btf', 'armv7', foreignBtf('armhf-6.1'));
+      const kernelArgs = ['sysctl.net.core.bpf_jit_harden=1'];
+      await lab.kernels.add('kari', { name: 'hard', suite: 'bookworm', arch: 'armv7', btf, kernelArgs, jit: 1 });
+      await lab.settle(3);
+      expect((await labKernel('hard')).kernelGroup).toMatchObject({ kernelArch: 'arm', jit: 'hardened' });
+      expect(await on('hard', releases.good)).toMatchObject({ verdict: 'accepted' });
+    },
+    LAB_TIMEOUT_MS,
+  );
 });

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
+import { readObject } from '@bpfleet/btf';
 import { missingCapabilities } from '@bpfleet/testkit';
 import { ProveJail } from '../prove/prove-jail.js';
 import type { VerifierReport } from '../prove/verifier-report.js';
 import { BUILT_IN_PROBES, compileBuiltIn, compileForTest, PREAMBLE } from '../testing/compile-for-test.js';
 import { describeWithJail } from '../testing/describe-with-jail.js';
 import { verifyUnder, WITHOUT } from '../testing/verify-under.js';
+import { explainRefusal } from './explain-refusal.js';
 import { explainReport } from './explain-report.js';
 import type { RefusalClass } from './refusal-rules.js';
 import { GPL, MAPS, raw, REFUSED_PROGRAMS, REFUSED_WITHOUT } from './testing/refused-programs.js';
@@ -58,6 +60,22 @@ describeWithJail('explanations of this kernel', missingCapabilities(['root', 'bp
     );
     const [explained] = explainReport(await jail.prove(object), object);
     expect(explained).toMatchObject({ class: 'licence_missing', program: 'p' });
+  });
+
+  it('points at what a JIT cannot translate, though the verifier went on to the end', async () => {
+    const add = '__sync_fetch_and_add(&counter, 1);';
+    const source = `u64 counter = 0;\n${raw(`${add}\n  return 0;`)}${GPL}\n`;
+    const object = await compileForTest(source);
+    const code = readObject(object).code.partsOf('p')?.[0]?.bytes ?? new Uint8Array();
+    const opcodes = Array.from({ length: code.length / 8 }, (_, at) =>
+      (code[at * 8] ?? 0).toString(16).padStart(2, '0'),
+    );
+    // As a kernel logs it whose JIT is to come: every instruction, and no complaint.
+    const log = `${opcodes.map((opcode, at) => `${at}: (${opcode}) …`).join('\n')}\nprocessed ${opcodes.length} insns`;
+    const explained = explainRefusal({ program: 'p', log, errnoName: 'ENOTSUPP' }, object);
+    const lines = `${PREAMBLE}${source}`.split('\n').map((text) => text.trim());
+    const at = { file: 'test.bpf.c', line: lines.indexOf(add) + 1, text: add };
+    expect(explained).toMatchObject({ class: 'atomic_unsupported', source: at });
   });
 
   it('proves with the globals that it is given', async () => {
