@@ -18,7 +18,7 @@ const TARGETS: Partial<Record<VmTarget, Expected>> = {
     // The map of user ring buffers is there; only programs that drain them need a JIT.
     takes: [...EVERYWHERE, ...FROM_6_1],
   },
-  // Rings, and maps that are mapped, begin at pages: everything again where these are larger. `npm run test:vm` has that time.
+  // Rings, and maps that are mapped, begin at pages: what reads them again where these are larger.
   ...(WITH_LAB ? { 'arm64-6.12-16k': { suite: 'trixie', ...ARM64, pageBytes: 16_384, takes: RECENT } } : {}),
 };
 
