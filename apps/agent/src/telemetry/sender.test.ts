@@ -133,6 +133,24 @@ describe('sender', () => {
     expect(sent).toHaveLength(3);
   });
 
+  it('does not count on a new connection what an old one has swallowed', () => {
+    const swallowing = new Sender({
+      spool,
+      publish: (_stream, payload) => {
+        sent.push(payload.toString().slice(0, 2));
+        return new Promise(() => undefined);
+      },
+      monotonicMs: () => nowMs,
+      random: () => 0,
+    });
+    put('b0'.padEnd(600 * 1024, '.'), 'b1');
+    for (let connection = 1; connection <= 3; connection++) {
+      swallowing.connect();
+      expect(sent).toHaveLength(2 * connection);
+      swallowing.disconnect();
+    }
+  });
+
   it('sends again after a new connection what the old one had taken', () => {
     sender.connect();
     put('a', 'b');

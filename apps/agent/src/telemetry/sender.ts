@@ -35,8 +35,8 @@ export class Sender {
   private window = WINDOW_DEFAULT;
   private connected = false;
   private turn = 0;
-  /** Handed to the connection, and not taken by the broker yet. */
-  private unsentBytes = 0;
+  /** Handed to this connection, and not taken by the broker yet. Of a connection that went, nobody may ever tell. */
+  private unsent = { bytes: 0 };
   /** Acknowledgements that named nothing we hold: late duplicates, mostly. */
   ignoredAcks = 0;
 
@@ -55,6 +55,7 @@ export class Sender {
 
   disconnect(): void {
     this.connected = false;
+    this.unsent = { bytes: 0 };
     this.inFlight.clear();
   }
 
@@ -92,7 +93,7 @@ export class Sender {
   }
 
   private pump(): void {
-    while (this.connected && this.inFlight.size < this.window && this.unsentBytes < UNSENT_BYTES_MAX) {
+    while (this.connected && this.inFlight.size < this.window && this.unsent.bytes < UNSENT_BYTES_MAX) {
       const batch = this.take();
       if (!batch) return;
       if (this.options.spool.has(batch) && !this.inFlight.has(batch)) this.send(batch, 0);
@@ -118,10 +119,11 @@ export class Sender {
     this.inFlight.set(batch, flight);
     const payload = this.read(batch);
     const sent = payload ? this.options.publish(batch.meta.stream, payload) : Promise.resolve();
+    const { unsent } = this;
     const bytes = payload?.length ?? 0;
-    this.unsentBytes += bytes;
+    unsent.bytes += bytes;
     const settled = (): void => {
-      this.unsentBytes -= bytes;
+      unsent.bytes -= bytes;
       // Never sooner than the first wait: a slow server must not be asked to work twice.
       const spread = fullJitterMs(attempts, resendBackoff, this.options.random());
       flight.dueAtMs = this.options.monotonicMs() + Math.max(spread, ceilingMs(attempts, resendBackoff) / 2);
