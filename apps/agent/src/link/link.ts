@@ -20,10 +20,9 @@ export interface LinkOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly backoff?: Backoff;
-  /** How long the last word may take. */
-  readonly goodbyeMs?: number;
 }
 
+/** How long the last word may take. */
 const GOODBYE_MS = 1_000;
 /** A link that holds this long is well: what goes wrong after that begins anew. */
 const WELL_MS = 60_000;
@@ -69,7 +68,7 @@ export class Link {
     if (!connection) return;
     // On a link that has gone without a word nothing is acknowledged; the broker sends the will then.
     const told = birth && this.publish({ kind: 'birth' }, birth.offline).catch(() => undefined);
-    await Promise.race([told, after(this.options.goodbyeMs ?? GOODBYE_MS, undefined, { ref: false })]);
+    await Promise.race([told, after(GOODBYE_MS, undefined, { ref: false })]);
     this.connection = undefined;
     await connection.end();
   }
