@@ -34,6 +34,7 @@ export type AgentErrorCode =
   | 'BLIND_SPOT' // the kernel takes it, and would then show it nothing
   | 'KERNEL_TOO_OLD' // than the oldest one that tests run on
   | 'LEASE_LAPSED'
+  | 'UNCLEAN_BOOTS' // the device went down so often that nothing is attached for now
   | 'ABORTED';
 
 /** What goes wrong in an agent: a stable code that travels to the server, a sentence, and facts. */

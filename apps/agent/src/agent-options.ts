@@ -2,6 +2,7 @@ import type { Facts } from '@bpfleet/wire';
 import type { AgentSettings } from './agent-settings.js';
 import type { LeaseSheet } from './core/lease-sheet.js';
 import type { BootClock } from './kernel/boot-clock.js';
+import type { CrashEvidence } from './kernel/crash-evidence.js';
 import type { Kernel } from './kernel/port.js';
 import type { Log } from './log.js';
 import type { StateFolder } from './store/state-folder.js';
@@ -15,6 +16,8 @@ export interface AgentOptions {
   /** The file that `facts.btfDigest` is of. */
   readonly btfPath?: string;
   readonly clock: BootClock;
+  /** Of how the boot before this one ended. Absent: what this machine shows. */
+  readonly evidence?: CrashEvidence;
   readonly log: Log;
   readonly settings?: AgentSettings;
   /** What the reaper reads. Absent: nobody reaps. */

@@ -7,18 +7,20 @@ import {
   type Birth,
   type DownTopic,
   type Reported,
+  type Sync,
   type UpTopic,
 } from '@bpfleet/wire';
 import type { AgentOptions } from './agent-options.js';
 import { agentSettings, type AgentSettings } from './agent-settings.js';
 import { bestNowMs } from './core/trusted-time.js';
 import { KERNEL_BTF } from './kernel/btf-file.js';
+import { crashEvidence } from './kernel/crash-evidence.js';
 import { BtfGiver } from './link/btf-giver.js';
 import { obey } from './link/commands.js';
 import { Fetcher } from './link/fetcher.js';
 import { Link } from './link/link.js';
-import { Syncer } from './link/syncer.js';
 import { errorFacts } from './log.js';
+import { BootGuard } from './runs/boot-guard.js';
 import { LeaseKeeper } from './runs/lease-keeper.js';
 import { encodeReport, encodeReported } from './runs/report.js';
 import { Starter } from './runs/starter.js';
@@ -28,7 +30,7 @@ import { readBatchTime } from './telemetry/batch-time.js';
 import { KernelSymbols } from './telemetry/kernel-symbols.js';
 import { Sampler } from './telemetry/sampler.js';
 import { Sender } from './telemetry/sender.js';
-import { followRoots } from './trust/follow-roots.js';
+import { DesiredFollower } from './trust/desired-follower.js';
 import { TrustKeeper } from './trust/trust-keeper.js';
 
 const TICK_MS = 1_000;
@@ -47,16 +49,15 @@ export class Agent {
   private readonly sender: Sender;
   private readonly link: Link;
   private readonly fetcher: Fetcher;
-  private readonly syncer: Syncer;
+  private readonly follower: DesiredFollower;
   private readonly btf: BtfGiver;
   private readonly supervisor: Supervisor;
   private readonly settings: AgentSettings;
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly leases: LeaseKeeper;
+  private readonly boots: BootGuard;
   private reportSoon: NodeJS.Immediate | undefined;
   private isReady = false;
-  /** Digest of the desired state that the last fresh named. */
-  private newestDesired: string | undefined;
   private readonly shutdown = new AbortController();
 
   constructor(private readonly options: AgentOptions) {
@@ -68,6 +69,7 @@ export class Agent {
     const random = Math.random;
 
     this.trust = new TrustKeeper(device, state.documents, state.time);
+    this.boots = new BootGuard({ saved: state.boot, evidence: options.evidence ?? crashEvidence(), now, log });
     this.leases = new LeaseKeeper({
       saved: state.lease,
       sheet: options.leaseSheet,
@@ -103,11 +105,6 @@ export class Agent {
       publish: (topic, payload) => this.link.publish(topic, payload),
       monotonicMs,
     });
-    this.syncer = new Syncer({
-      ask: (again) => this.askSync(again),
-      random,
-      ...(this.settings.syncAnswer ? { answer: this.settings.syncAnswer } : {}),
-    });
     this.sender = new Sender({
       spool: this.spool,
       publish: (stream, payload) => this.link.publish({ kind: 'telemetry', stream }, payload),
@@ -125,6 +122,7 @@ export class Agent {
       log,
     });
     this.supervisor = this.makeSupervisor(monotonicMs);
+    this.follower = this.makeFollower();
   }
 
   /** What was attached before is attached and drained from here on, with or without a server. */
@@ -151,11 +149,14 @@ export class Agent {
     this.shutdown.abort();
     for (const timer of this.timers) clearInterval(timer);
     if (this.reportSoon) clearImmediate(this.reportSoon);
-    this.syncer.disconnect();
+    this.follower.disconnect();
     this.btf.stop();
     await this.supervisor.close(mode);
     this.leases.save();
-    if (mode === 'detach') this.leases.end();
+    if (mode === 'detach') {
+      this.leases.end();
+      this.boots.shutDown();
+    }
     // A successor that takes the runs over tells all names anew.
     await this.sampler.close(mode === 'detach' ? LAST_NAMES_MS : 0);
     // Before the link, which may have gone without a word.
@@ -192,11 +193,30 @@ export class Agent {
         random: Math.random,
         desired: () => this.trust.desired?.entries,
         leaseElapsedSeconds: () => this.leases.elapsedSeconds,
+        boots: this.boots,
         onChange: (run) => this.runChanged(run),
         log,
       },
       starter,
     );
+  }
+
+  private makeFollower(): DesiredFollower {
+    const { clock, log } = this.options;
+    return new DesiredFollower({
+      trust: this.trust,
+      fetcher: this.fetcher,
+      renewLease: (at) => this.leases.renew(at),
+      ask: (question, again) => this.askSync(question, again),
+      onChange: () => this.supervisor.reconcile(),
+      onDesired: () => this.reportAll(),
+      used: () => this.supervisor.entries(),
+      now: () => clock.now(),
+      random: Math.random,
+      signal: this.shutdown.signal,
+      log,
+      ...(this.settings.syncAnswer ? { answer: this.settings.syncAnswer } : {}),
+    });
   }
 
   private sample(work: Promise<void>): void {
@@ -222,6 +242,7 @@ export class Agent {
 
   private tick(): void {
     this.leases.tick();
+    this.boots.tick();
     this.options.state.disk.tick();
     this.supervisor.checkBudgets();
     this.supervisor.checkSoaked();
@@ -232,14 +253,14 @@ export class Agent {
   private connected(): void {
     if (!this.isReady) this.options.onReady?.();
     this.isReady = true;
-    this.syncer.connect();
+    this.follower.connect();
     this.supervisor.retryNow(['LINK_DOWN', 'LINK_TIMEOUT']);
     this.publishAll();
     this.sender.connect();
   }
 
   private disconnected(): void {
-    this.syncer.disconnect();
+    this.follower.disconnect();
     this.sender.disconnect();
     this.fetcher.linkLost();
   }
@@ -247,9 +268,9 @@ export class Agent {
   private receive(topic: DownTopic, payload: Buffer): void {
     switch (topic.kind) {
       case 'fresh':
-        return this.takeFresh(payload);
+        return this.follower.takeFresh(payload);
       case 'desired':
-        return this.takeDesired(payload);
+        return this.follower.takeDesired(payload);
       case 'ack':
         return this.sender.acknowledge(topic.stream, parseMessage(ackSchema, payload));
       case 'doc':
@@ -261,55 +282,17 @@ export class Agent {
     }
   }
 
-  private takeFresh(payload: Buffer): void {
-    const now = this.options.clock.now();
-    const answer = this.trust.takeFresh(payload, now);
-    if (!answer) return this.options.log('debug', 'fresh.overtaken');
-    const { fresh, wantsRoot, wantsDesired } = answer;
-    this.newestDesired = fresh.digests.desired;
-    this.leases.renew();
-    // The other half of the answer is on its way; if it does not come, the question is put again.
-    if (!wantsDesired) this.syncer.answered();
-    if (wantsRoot) void this.followRoot();
-    this.supervisor.reconcile();
-  }
-
-  private takeDesired(payload: Buffer): void {
-    let changed: boolean;
-    try {
-      changed = this.trust.takeDesired(payload);
-    } finally {
-      // Refused or not, the server wants to know.
-      this.reportAll();
-    }
-    if (this.trust.desiredDigest === this.newestDesired) this.syncer.answered();
-    if (!changed) return;
-    const desired = this.trust.desired;
-    this.options.log('info', 'desired.accepted', { generation: desired?.generation, entries: desired?.entries.length });
-    this.supervisor.reconcile();
-    this.trust.removeUnused(this.supervisor.entries());
-    // One that came on its own may not be the newest.
-    if (this.trust.desiredDigest !== this.newestDesired) this.syncer.sync();
-  }
-
-  private async followRoot(): Promise<void> {
-    const { log } = this.options;
-    const followed = await followRoots(this.trust, this.fetcher, this.shutdown.signal, log);
-    // Only a new root is a reason to ask anew: a server that has none would be asked for ever.
-    if (followed) this.syncer.sync();
-  }
-
   private takeCommand(cid: string, payload: Buffer): void {
     const nowMs = bestNowMs(this.trust.time, Date.now(), this.options.clock.now());
     const result = obey(parseMessage(commandSchema, payload), nowMs, {
-      sync: () => this.syncer.sync(),
+      sync: () => this.follower.sync(),
       resend: () => this.sender.resend(),
       giveBtf: (asked) => this.btf.ask(asked),
     });
     if (result) this.publish({ kind: 'res', cid }, encodeMessage(result));
   }
 
-  private async askSync(again: boolean): Promise<void> {
+  private async askSync(question: Pick<Sync, 'nonce' | 'held'>, again: boolean): Promise<void> {
     // Nobody answered: whoever comes to listen later has not heard what was said on connecting.
     if (again) {
       await this.link.publishBirth();
@@ -320,7 +303,6 @@ export class Agent {
       const oldest = this.spool.oldest(stream);
       return { stream, epoch: oldest?.epoch ?? epoch, floor: oldest?.floor ?? null };
     });
-    const question = this.trust.question(this.options.clock.now());
     await this.link.publish({ kind: 'sync' }, encodeMessage({ v: 1, ...question, streams: held }));
   }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { missingCapabilities } from '@bpfleet/testkit';
@@ -173,6 +173,29 @@ describe.each(brokers)('an agent on $name', ({ kind, needs }) => {
     expect((await server.until(() => server.births[0])).facts?.btfDigest).toBeNull();
     await server.send({ kind: 'cmd', cid: 'c1' }, command('btf', { digest: 'e'.repeat(64), offset: 0 }));
     await server.until(() => server.results.find(({ error }) => error?.code === 'BTF_MISSING'));
+  });
+
+  test(title('renews its lease by nothing but the whole of what the server wants'), async () => {
+    server = await FleetServer.start(DEVICE, kind);
+    folder = await server.enrolledState();
+    const path = join(folder, 'lease.json');
+    writeFileSync(path, JSON.stringify({ at: { bootId: 'earlier', seconds: 0 }, elapsedSeconds: 100_000 }));
+    const elapsed = () => (JSON.parse(readFileSync(path, 'utf8')) as { elapsedSeconds: number }).elapsedSeconds;
+    // Somebody between them lets pass that there is something new, and holds back what it is.
+    let withheld: Buffer | undefined;
+    server.tamper = (what, bytes) => {
+      if (what !== 'desired') return bytes;
+      withheld = bytes;
+      return Buffer.from('held back');
+    };
+    await start();
+    const asked = () => server.until(() => server.syncs[1]);
+    await asked();
+    expect(elapsed()).toBeGreaterThan(100_000);
+    server.tamper = (_what, bytes) => bytes;
+    await server.send({ kind: 'desired' }, withheld as Buffer);
+    await untilGeneration(1);
+    expect(elapsed()).toBeLessThan(1_000);
   });
 
   test(title('drops hostile messages and goes on'), async () => {

@@ -5,7 +5,7 @@ import type { BootPoint } from './lease.js';
 import { reconcile, type Action, type ActualRun, type Limits } from './reconcile.js';
 
 const now: BootPoint = { bootId: 'boot', seconds: 1_000 };
-const limits: Limits = { now, kernel: 'k1', leaseElapsedSeconds: 0 };
+const limits: Limits = { now, kernel: 'k1', leaseElapsedSeconds: 0, held: false };
 
 function actual(of: DesiredEntry, change: Partial<ActualRun> = {}): ActualRun {
   return {
@@ -102,6 +102,13 @@ describe('reconcile', () => {
     const lapsed = actual(a, { ...down, retryAt: now });
     expect(decide([a], [lapsed], { leaseElapsedSeconds: 601 })).toEqual([]);
     expect(decide([a], [lapsed])).toEqual([{ kind: 'start', entry: a }]);
+  });
+
+  it('starts nothing on a device that is held, and still takes off what nobody wants', () => {
+    const failed = actual(a, { ...down, retryAt: now });
+    expect(decide([a], [], { held: true })).toEqual([]);
+    expect(decide([a], [failed], { held: true })).toEqual([]);
+    expect(decide([], [actual(a)], { held: true })).toEqual([{ kind: 'stop', run: a.run, reason: 'REMOVED' }]);
   });
 
   it('cuts a start short and leaves a stop alone', () => {

@@ -24,6 +24,8 @@ export interface Limits {
   readonly kernel: string;
   /** Seconds since the last word from the server, on CLOCK_BOOTTIME. */
   readonly leaseElapsedSeconds: number;
+  /** The device went down so often that nothing is to be attached for now. */
+  readonly held: boolean;
 }
 
 export type StopReason = 'REMOVED' | 'ENDED' | 'LEASE_LAPSED';
@@ -52,7 +54,7 @@ export function reconcile(
   const rest: Action[] = [];
   for (const [run, entry] of wanted) {
     const have = actual.get(run);
-    const action = have ? actionFor(entry, have, limits) : startUnlessLapsed(entry, limits);
+    const action = have ? actionFor(entry, have, limits) : startIfMay(entry, limits);
     if (action) (action.kind === 'stop' ? stops : rest).push(action);
   }
   return [...stops, ...rest];
@@ -63,10 +65,10 @@ function actionFor(entry: DesiredEntry, have: ActualRun, limits: Limits): Action
   if (have.state !== 'ENDED' && isOver(entry, have, limits)) return { kind: 'stop', run: entry.run, reason: 'ENDED' };
   if (have.live && lapsed(entry, limits)) return { kind: 'stop', run: entry.run, reason: 'LEASE_LAPSED' };
   if (have.busy !== undefined) return undefined;
-  if (!sameProgram(entry, have.entry) || have.state === 'REMOVED') return startUnlessLapsed(entry, limits);
-  if (shouldStart(have, limits)) return startUnlessLapsed(entry, limits);
+  if (!sameProgram(entry, have.entry) || have.state === 'REMOVED') return startIfMay(entry, limits);
+  if (shouldStart(have, limits)) return startIfMay(entry, limits);
   if (sameTerms(entry, have.entry)) return undefined;
-  return have.budgetRefused && !have.live ? startUnlessLapsed(entry, limits) : { kind: 'update', entry };
+  return have.budgetRefused && !have.live ? startIfMay(entry, limits) : { kind: 'update', entry };
 }
 
 function shouldStart(have: ActualRun, limits: Limits): boolean {
@@ -98,8 +100,8 @@ function lapsed(entry: DesiredEntry, limits: Limits): boolean {
   return limits.leaseElapsedSeconds > entry.leaseSeconds;
 }
 
-function startUnlessLapsed(entry: DesiredEntry, limits: Limits): Action | undefined {
-  return lapsed(entry, limits) ? undefined : { kind: 'start', entry };
+function startIfMay(entry: DesiredEntry, limits: Limits): Action | undefined {
+  return limits.held || lapsed(entry, limits) ? undefined : { kind: 'start', entry };
 }
 
 /** The same code with the same parameters, reading the kernel by the same types. */

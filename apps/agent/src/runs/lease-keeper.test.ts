@@ -31,8 +31,9 @@ describe('the lease keeper', () => {
     keeper.beat();
     expect(world.sheets.map(({ runs }) => runs[0]?.untilSeconds)).toEqual([1600, 1600]);
     expect(world.sheets.map(({ heartbeat }) => heartbeat.seconds)).toEqual([1000, 1300]);
-    keeper.renew();
-    expect(world.sheets.at(-1)?.runs).toEqual([{ run: 'r1', untilSeconds: 1900 }]);
+    keeper.renew({ bootId: 'boot', seconds: 1290 });
+    expect(world.sheets.at(-1)?.runs).toEqual([{ run: 'r1', untilSeconds: 1890 }]);
+    expect(keeper.elapsedSeconds).toBe(10);
   });
 
   it('beats once a minute of the clock that also counts sleep', () => {

@@ -29,8 +29,9 @@ export class LeaseKeeper {
     return advanceLease(this.clock, this.options.now()).elapsedSeconds;
   }
 
-  renew(): void {
-    this.clock = renewLease(this.options.now());
+  /** `at`: when the server's word came; of this boot. */
+  renew(at: BootPoint): void {
+    this.clock = renewLease(at);
     this.save();
     this.beat();
   }

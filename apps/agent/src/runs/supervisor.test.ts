@@ -93,9 +93,9 @@ function makeSupervisor(): Supervisor {
         },
       },
       now: () => ({ bootId: 'boot', seconds: nowSeconds }),
-      random: () => 1,
-      desired: () => desired,
+      ...{ random: () => 1, desired: () => desired },
       leaseElapsedSeconds: () => leaseSeconds,
+      boots: { crash: undefined, heldUntil: undefined },
       onChange: (run) => {
         const report = made.report(run);
         changes.push(`${report?.state} ${report?.revision}`);

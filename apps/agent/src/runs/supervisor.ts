@@ -2,7 +2,7 @@ import type { DesiredEntry } from '@bpfleet/trust';
 import type { ReportedRunState, RunReport } from '@bpfleet/wire';
 import { AgentError, type AgentErrorCode } from '../agent-error.js';
 import { measureCpu } from '../core/budget.js';
-import { afterBoot, soaked } from '../core/crash-guard.js';
+import { afterBoot, afterHold, held, onKernel, soaked } from '../core/crash-guard.js';
 import type { BootPoint } from '../core/lease.js';
 import { reconcile, sameProgram, sameTerms, type Action, type StopReason } from '../core/reconcile.js';
 import { advance, fail, newRecord, reject, type RunRecord } from '../core/run-record.js';
@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel/port.js';
 import { errorFacts, type Log } from '../log.js';
 import type { RunStore } from '../store/runs.js';
 import type { Sampler } from '../telemetry/sampler.js';
+import type { BootGuard } from './boot-guard.js';
 import { boundedError, reportOf } from './report.js';
 import { RunSlot } from './run-slot.js';
 
@@ -26,6 +27,8 @@ export interface SupervisorOptions {
   /** undefined: no desired state is known, so nothing is touched. */
   readonly desired: () => readonly DesiredEntry[] | undefined;
   readonly leaseElapsedSeconds: () => number;
+  /** What the boots before this one say: see boot-guard.ts. */
+  readonly boots: Pick<BootGuard, 'crash' | 'heldUntil'>;
   /** A run's state has changed. */
   readonly onChange: (run: string) => void;
   readonly log: Log;
@@ -72,10 +75,11 @@ export class Supervisor {
     const wanted = this.options.desired();
     for (const run of unreadable) store.remove(run);
     for (const stored of records) {
-      const record = afterBoot(this.raised(stored), this.options.now().bootId);
+      const known = this.raised(stored);
+      const record = this.afterBoot(known);
       const slot = new RunSlot(record);
       this.slots.set(record.run, slot);
-      if (record.state !== stored.state) this.suspected(slot);
+      if (record.revision !== known.revision) this.kept(slot);
       const entry = wanted?.find(({ run }) => run === record.run);
       const stays = wanted === undefined || (entry !== undefined && sameProgram(entry, record.entry));
       if (stays && this.takeOver(slot) && slot.live) {
@@ -94,8 +98,16 @@ export class Supervisor {
     this.measure();
   }
 
-  private suspected({ run, record }: RunSlot): void {
-    this.options.log('error', 'run.suspected', { run, message: record.error?.message ?? '' });
+  private afterBoot(known: RunRecord): RunRecord {
+    const { now, boots, kernelKey } = this.options;
+    const record = afterBoot(onKernel(known, kernelKey), now().bootId, boots.crash);
+    return boots.heldUntil === undefined ? record : held(record, boots.heldUntil);
+  }
+
+  /** From the kernel, for how earlier boots ended. */
+  private kept({ run, record }: RunSlot): void {
+    const event = record.state === 'SUSPECT_CRASH' ? 'run.suspected' : 'run.held';
+    this.options.log('error', event, { run, message: record.error?.message ?? '' });
     this.options.store.saveSoon(record);
     this.options.onChange(run);
   }
@@ -120,6 +132,7 @@ export class Supervisor {
       now: this.options.now(),
       kernel: this.options.kernelKey,
       leaseElapsedSeconds: this.options.leaseElapsedSeconds(),
+      held: this.options.boots.heldUntil !== undefined,
     });
     for (const action of actions) this.carryOut(action);
   }
@@ -259,6 +272,7 @@ export class Supervisor {
       const begun = sameProgram(slot.record.entry, entry) && slot.record.state !== 'REMOVED';
       // Another program under the same id begins its counters and its time anew.
       if (!begun) slot.record = { ...newRecord(entry, ''), revision: slot.record.revision };
+      slot.record = afterHold(slot.record, this.options.now().bootId);
       this.move(slot, 'ACCEPTED', { entry, kernel: this.options.kernelKey, inKernel: null });
       try {
         await this.starter.start(slot, entry);

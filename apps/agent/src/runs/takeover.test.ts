@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { AgentError } from '../agent-error.js';
+import type { BootPoint } from '../core/lease.js';
 import { advance, newRecord, type RunRecord } from '../core/run-record.js';
 import { RunStore } from '../store/runs.js';
 import { desiredEntry } from '../testing/desired-entry.js';
@@ -15,6 +16,7 @@ const entry = desiredEntry(RUN);
 let folder: string;
 let kernel: FakeKernel;
 let nowSeconds: number;
+let boots: { crash: string | undefined; heldUntil: BootPoint | undefined };
 let started: string[];
 let logged: string[];
 
@@ -22,6 +24,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bpfleet-takeover-'));
   kernel = new FakeKernel();
   nowSeconds = 1_000;
+  boots = { crash: undefined, heldUntil: undefined };
   started = [];
   logged = [];
 });
@@ -40,6 +43,7 @@ function supervisorAfter(record: RunRecord, starter: Partial<RunStarter> = {}): 
       random: () => 1,
       desired: () => [entry],
       leaseElapsedSeconds: () => 0,
+      boots,
       onChange: () => undefined,
       log: (_level, event) => logged.push(event),
     },
@@ -95,4 +99,50 @@ it('starts a run with which the device went down once, and forgets that when it 
   supervisor.recover();
   await reconcile(supervisor);
   expect(started).toEqual([RUN]);
+});
+
+it('attaches nothing in a boot after three that ended early, not even what has soaked, until that boot has lasted', async () => {
+  const inKernel = { bootId: 'earlier', programs: [], maps: [], links: [] };
+  boots.heldUntil = { bootId: 'boot', seconds: 1_200 };
+  const before = { ...advance(newRecord(entry, 'k1'), 'ATTACHED', { inKernel }), soaked: true };
+  const supervisor = supervisorAfter(before);
+  supervisor.recover();
+  await reconcile(supervisor);
+  expect([started, logged]).toEqual([[], ['run.held']]);
+  expect(supervisor.report(RUN)).toMatchObject({ state: 'FAILED', error: { code: 'UNCLEAN_BOOTS' } });
+  nowSeconds = 1_200;
+  boots.heldUntil = undefined;
+  await reconcile(supervisor);
+  expect(started).toEqual([RUN]);
+  // The device lasted without it: the next time counts as the second.
+  expect(new RunStore(folder).load().records).toMatchObject([{ soaked: false, uncleanBoots: 1 }]);
+});
+
+it('trusts what was held and was not why the device went down', async () => {
+  const error = { code: 'UNCLEAN_BOOTS', message: 'held' };
+  const retryAt = { bootId: 'earlier', seconds: 1_200 };
+  const supervisor = supervisorAfter({
+    ...advance(newRecord(entry, 'k1'), 'FAILED', { error, retryAt }),
+    soaked: true,
+  });
+  supervisor.recover();
+  await reconcile(supervisor);
+  expect(started).toEqual([RUN]);
+  expect(new RunStore(folder).load().records).toMatchObject([{ soaked: true, uncleanBoots: 0 }]);
+});
+
+it('begins anew to suspect a run that has soaked in another kernel', async () => {
+  const inKernel = { bootId: 'earlier', programs: [], maps: [], links: [] };
+  const before = { ...advance(newRecord(entry, 'k0'), 'ATTACHED', { inKernel }), soaked: true };
+  boots.crash = 'the watchdog had to reset it';
+  const supervisor = supervisorAfter(before);
+  supervisor.recover();
+  await reconcile(supervisor);
+  expect(started).toEqual([]);
+  expect(supervisor.report(RUN)).toMatchObject({
+    state: 'SUSPECT_CRASH',
+    error: {
+      message: expect.stringMatching(/^the device went down once within 10 minutes.*; the watchdog had to reset it$/),
+    },
+  });
 });

@@ -108,6 +108,11 @@ export class TrustKeeper {
     };
   }
 
+  /** Whether this device has all that the answer names. */
+  holds({ digests }: FreshDocument): boolean {
+    return digests.root === this.currentRootDigest && digests.desired === this.desiredDigest;
+  }
+
   /** True when it is another one than was held. A refused one is remembered for the report, and nothing of it is acted on. */
   takeDesired(bytes: Uint8Array): boolean {
     const held = this.held && { generation: this.held.document.generation, digest: this.held.digest };
