@@ -70,6 +70,12 @@ const SAID: [string, RegExp, string][] = [
     /bpf_no_such_kfunc/,
     "libbpf: extern (func ksym) 'bpf_no_such_kfunc': not found in kernel or module BTFs",
   ],
+  ['kernel_function_missing', /`xfs_stats` .* of a module/, "libbpf: extern 'xfs_stats' (strong): not resolved"],
+  [
+    'kernel_function_missing',
+    /otherwise than the program declares it/,
+    "libbpf: extern (func ksym) 'f': func_proto [7] incompatible with vmlinux [99]",
+  ],
   ['hook_missing', /^This kernel has no raw tracepoint gone\.$/, 'this kernel has no raw tracepoint gone'],
   ['hook_missing', /no kprobes/, 'this kernel has no kprobes (CONFIG_KPROBES)'],
   [

@@ -132,7 +132,8 @@ export class LabSession {
       const prepared = await this.orders.prepare(release, boot.facts, params);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
       const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
-      return await this.record(boot, job, verdictOfReport(report, prepared.order.object));
+      const { lacks = [] } = boot.facts;
+      return await this.record(boot, job, verdictOfReport(report, prepared.order.object, { lacks }));
     } catch (error) {
       if (error instanceof MachineError) return this.notProven(boot, job, error);
       this.log.warn(`${boot.kernel.name}: ${(error as Error).message}`);

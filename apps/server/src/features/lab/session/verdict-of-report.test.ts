@@ -3,7 +3,8 @@ import type { ProgramReport, VerifierReport } from '../../../verify/index.js';
 import { crashVerdict, timeoutVerdict, verdictOfReport } from './verdict-of-report.js';
 
 const object = Buffer.from('not read where nothing was refused');
-const kernel = { release: '6.12.1', arch: 'aarch64', buildId: null, btf: true, jit: '1', lsm: null };
+const measured = { release: '6.12.1', arch: 'aarch64', buildId: null, btf: true, jit: '1', lsm: null };
+const kernel = { lacks: [] };
 const loaded = { verifiedInstructions: 100, stackDepthBytes: 64, jitedBytes: 800 };
 
 function program(given: Partial<ProgramReport> & Pick<ProgramReport, 'verdict'>): ProgramReport {
@@ -15,7 +16,7 @@ function report(verdict: VerifierReport['verdict'], programs: ProgramReport[]): 
     { name: 'a', type: 'array', bytes: 4_096 },
     { name: 'b', type: 'hash' },
   ];
-  return { kernel, verdict, loadMs: 7, programs, maps };
+  return { kernel: measured, verdict, loadMs: 7, programs, maps };
 }
 
 describe('the verdict of a lab kernel', () => {
@@ -31,6 +32,7 @@ describe('the verdict of a lab kernel', () => {
     const { verdict, reasons, facts } = verdictOfReport(
       report('accepted', [program({ verdict: 'accepted', ...loaded }), second, skipped]),
       object,
+      kernel,
     );
     expect([verdict, reasons]).toEqual(['accepted', []]);
     expect(facts).toMatchObject({
@@ -46,7 +48,7 @@ describe('the verdict of a lab kernel', () => {
   it('knows nothing of a tracepoint that may be a module’s, and refuses what the kernel has no program type for', () => {
     const log = 'this kernel has no tracepoint xfs:xfs_read';
     const module = report('unable', [program({ verdict: 'unsupported', ...loaded, log })]);
-    expect(verdictOfReport(module, object)).toMatchObject({ verdict: 'unknown', reasons: [{ program: 'p' }] });
+    expect(verdictOfReport(module, object, kernel)).toMatchObject({ verdict: 'unknown', reasons: [{ program: 'p' }] });
     const type = program({
       section: 'lsm/file_open',
       type: 'lsm',
@@ -54,11 +56,11 @@ describe('the verdict of a lab kernel', () => {
       errnoName: 'EINVAL',
       log: '',
     });
-    expect(verdictOfReport(report('unable', [type]), object).verdict).toBe('refused');
+    expect(verdictOfReport(report('unable', [type]), object, kernel).verdict).toBe('refused');
     expect(
-      verdictOfReport(report('unable', [program({ verdict: 'unsupported', ...loaded }), type]), object).verdict,
+      verdictOfReport(report('unable', [program({ verdict: 'unsupported', ...loaded }), type]), object, kernel).verdict,
     ).toBe('refused');
-    expect(verdictOfReport({ ...report('unable', []), reason: 'no CAP_BPF' }, object).verdict).toBe('unknown');
+    expect(verdictOfReport({ ...report('unable', []), reason: 'no CAP_BPF' }, object, kernel).verdict).toBe('unknown');
   });
 
   it.each([
@@ -69,12 +71,60 @@ describe('the verdict of a lab kernel', () => {
     const { verdict, reasons } = verdictOfReport(
       report('unable', [program({ section, verdict: 'unsupported', ...loaded, log })]),
       object,
+      kernel,
     );
     expect([verdict, reasons]).toEqual([
       word,
       [{ kind: 'hook_missing', program: 'p', sentence: expect.stringMatching(`^${log[0]?.toUpperCase()}`) }],
     ]);
     expect(reasons[0]?.sentence).toContain(log.slice(1));
+  });
+
+  describe('of what may be a module’s', () => {
+    const noTarget = (errno: string) => `prog 'p': failed to find kernel BTF type ID of 'xfs_file_open': ${errno}`;
+    const asked = (section: string, log: string, lacks: string[] = []) => {
+      const refused = program({ section, type: 'tracing', verdict: 'unsupported', errno: 3, errnoName: 'ESRCH', log });
+      return verdictOfReport(report('unable', [refused]), object, { lacks });
+    };
+
+    it.each(['fentry/xfs_file_open', 'fexit.s/xfs_file_open', 'tp_btf/xfs_read'])('knows nothing: %s', (section) => {
+      for (const errno of ['-3', '-ESRCH']) {
+        expect(asked(section, noTarget(errno))).toMatchObject({
+          verdict: 'unknown',
+          reasons: [{ kind: 'kernel_target_missing', program: 'p', sentence: expect.stringMatching(/of a module/) }],
+        });
+      }
+    });
+
+    it.each(['lsm/no_such', 'lsm.s/no_such', '?iter/no_such', 'iter.s/no_such'])('refuses: %s', (section) => {
+      expect(asked(section, noTarget('-ESRCH')).verdict).toBe('refused');
+    });
+
+    it('refuses it where the kernel shows no types of modules, or none at all', () => {
+      expect(asked('fentry/xfs_file_open', noTarget('-ESRCH'), ['module_btf']).verdict).toBe('refused');
+      expect(asked('fentry/xfs_file_open', "kernel BTF is missing at '/sys/kernel/btf/vmlinux'").verdict).toBe(
+        'refused',
+      );
+    });
+
+    it('refuses an object of which another program is refused for good', () => {
+      const hook = program({ section: 'fentry/xfs_file_open', verdict: 'unsupported', log: noTarget('-ESRCH') });
+      const bad = program({ name: 'q', verdict: 'refused', errnoName: 'EACCES', log: 'R7 !read_ok' });
+      expect(verdictOfReport(report('refused', [hook, bad]), object, kernel).verdict).toBe('refused');
+    });
+
+    it.each<[string, string[], 'unknown' | 'refused']>([
+      ["extern (func ksym) 'bpf_skb_ct_lookup': not found in kernel or module BTFs; failed to load", [], 'unknown'],
+      ["extern (func ksym) 'bpf_skb_ct_lookup': not found in kernel or module BTFs", ['module_btf'], 'refused'],
+      ["extern (var ksym) 'xfs_stats': not found in kernel BTF", [], 'unknown'],
+      ["extern 'xfs_stats' (strong): not resolved", ['module_btf'], 'unknown'],
+      ["extern 'CONFIG_XFS_FS' (strong): not resolved", [], 'refused'],
+      ["extern (func ksym) 'f': func_proto [7] incompatible with vmlinux [99]", [], 'refused'],
+      ["map 'm': failed to create: -EINVAL", [], 'refused'],
+    ])('%s, lacking [%s]: %s', (reason, lacks, word) => {
+      const whole = { ...report('refused', [program({ verdict: 'skipped', errnoName: 'ESRCH' })]), reason };
+      expect(verdictOfReport(whole, object, { lacks }).verdict).toBe(word);
+    });
   });
 
   it('is a refusal when the kernel went down, with its last words, and none when it was only slow', () => {

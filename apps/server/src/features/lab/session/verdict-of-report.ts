@@ -6,8 +6,14 @@ export type LabVerdict = Pick<NewKernelVerdict, 'verdict' | 'reasons' | 'facts'>
 const SENTENCE_CHARS_MAX = 1_000;
 const CONSOLE_LINES_MAX = 40;
 
+/** As far as it decides what its word is worth. */
+export interface ProvingKernel {
+  /** What it cannot do, by the names that agents report. */
+  readonly lacks: readonly string[];
+}
+
 /** What a kernel of the lab said of an object, as a verdict about all kernels of its group. Pure. */
-export function verdictOfReport(report: VerifierReport, object: Buffer): LabVerdict {
+export function verdictOfReport(report: VerifierReport, object: Buffer, kernel: ProvingKernel): LabVerdict {
   const explained = report.verdict === 'accepted' ? [] : explainReport(report, object);
   const reasons = explained.map(({ class: kind, sentence, advice, program }): VerdictReason => {
     return { kind, sentence: `${sentence} ${advice}`, ...(program === undefined ? {} : { program }) };
@@ -18,22 +24,53 @@ export function verdictOfReport(report: VerifierReport, object: Buffer): LabVerd
     ...one,
     jitedBytes: jited.get(one.name) ?? null,
   }));
-  return { verdict: wordOf(report), reasons, facts: { loadMs, ...totals(report), programs } };
+  return { verdict: wordOf(report, kernel), reasons, facts: { loadMs, ...totals(report), programs } };
 }
 
 /**
- * `unable` is a refusal where the kernel itself lacks what a program needs. A hook that is not there may be one of a module that
- * this VM has not loaded and a device has: that is unknown.
+ * A refusal is a word about every kernel of the group, so nothing may be left in it that a device could have and this VM has not:
+ * what is not there may be a module's, which this VM has not loaded and a device has. That is unknown.
  */
-function wordOf(report: VerifierReport): KernelVerdictWord {
-  if (report.verdict !== 'unable') return report.verdict;
-  const unsupported = report.programs.filter(({ verdict }) => verdict === 'unsupported');
-  return unsupported.some((program) => !isMissingHook(program)) ? 'refused' : 'unknown';
+function wordOf({ verdict, programs, reason }: VerifierReport, kernel: ProvingKernel): KernelVerdictWord {
+  if (verdict === 'accepted') return 'accepted';
+  const blamed = programs.filter((program) => program.verdict === 'refused' || program.verdict === 'unsupported');
+  if (blamed.length > 0) return blamed.every((program) => isOfModules(program, kernel)) ? 'unknown' : 'refused';
+  // Without a program to blame `unable` is about the machine.
+  return verdict === 'unable' || isSymbolOfModules(reason ?? '', kernel) ? 'unknown' : 'refused';
 }
 
-/** It was loaded. No module brings kprobes. */
-function isMissingHook({ verifiedInstructions, log }: ProgramReport): boolean {
-  return verifiedInstructions !== undefined && !/\(CONFIG_\w+\)$/.test(log ?? '');
+/** Whether its hook alone is not there, and may be one of a module. */
+function isOfModules(program: ProgramReport, kernel: ProvingKernel): boolean {
+  const { verdict, verifiedInstructions, log = '' } = program;
+  if (verdict !== 'unsupported') return false;
+  // It was loaded. No module brings kprobes.
+  if (verifiedInstructions !== undefined) return !/\(CONFIG_\w+\)$/.test(log);
+  return isTypedHookOfModules(program, kernel);
+}
+
+/**
+ * libbpf looks for the hook among the types of the modules that are loaded, where the kernel itself has none of that name, and says
+ * the same when it found none at all. Hooks of LSM programs and iterators are the kernel's own: their functions `bpf_lsm_*` and
+ * `bpf_iter_*` are compiled into it.
+ */
+function isTypedHookOfModules({ section, log = '' }: ProgramReport, { lacks }: ProvingKernel): boolean {
+  const isOwn = /^\??(?:lsm|iter)/.test(section);
+  return !isOwn && hasTypesOfModules(lacks) && log.includes('failed to find kernel BTF type ID of ');
+}
+
+/** Names of variables that are not of the kernel's configuration, which libbpf reads itself. */
+const UNRESOLVED_SYMBOL = /extern '(?!CONFIG_|LINUX_)[^']+' \(strong\): not resolved/;
+const UNRESOLVED_TYPED_SYMBOL = /extern \((?:func|var) ksym\) '[^']+': not found/;
+
+/** Functions and variables of the kernel that a program names: libbpf refuses the whole object for want of one. */
+function isSymbolOfModules(reason: string, { lacks }: ProvingKernel): boolean {
+  // Untyped ones it looks for in /proc/kallsyms, which lists those of modules on every kernel.
+  return UNRESOLVED_SYMBOL.test(reason) || (hasTypesOfModules(lacks) && UNRESOLVED_TYPED_SYMBOL.test(reason));
+}
+
+/** Modules show their types since kernel commit 36e68442d1af (5.11): where they do not, no module helps. */
+function hasTypesOfModules(lacks: readonly string[]): boolean {
+  return !lacks.includes('module_btf');
 }
 
 function totals({ programs, maps }: VerifierReport): Record<string, number | null> {

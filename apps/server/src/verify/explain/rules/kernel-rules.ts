@@ -43,14 +43,22 @@ export const KERNEL_RULES: readonly RefusalRule[] = [
   {
     class: 'kernel_target_missing',
     pattern: /failed to find kernel BTF type ID of '([^']+)'/,
-    sentence: (m) => `This kernel has nothing named \`${m[1]}\` to attach to.`,
+    sentence: (m) =>
+      `This kernel has nothing named \`${m[1]}\` to attach to, or it is of a module that was not loaded when it was asked.`,
     advice:
       'Check the name against this kernel; a raw_tp needs no BTF, and a function may have been inlined or renamed.',
   },
   {
     class: 'kernel_function_missing',
-    pattern: /extern \((?:func|var) ksym\) '([^']+)'[^:]*: (?:not found|incompatible)/,
-    sentence: (m) => `This kernel does not offer \`${m[1]}\` to programs.`,
+    pattern: /extern (?:\((?:func|var) ksym\) )?'(?!CONFIG_|LINUX_)([^']+)'[^:]*: not (?:found|resolved)/,
+    sentence: (m) =>
+      `This kernel does not offer \`${m[1]}\` to programs, or it is of a module that was not loaded when it was asked.`,
+    advice: 'Declare it __weak and test bpf_ksym_exists() before the call, or do without it.',
+  },
+  {
+    class: 'kernel_function_missing',
+    pattern: /extern \((?:func|var) ksym\) '([^']+)'[^\n]* incompatible/,
+    sentence: (m) => `This kernel has \`${m[1]}\` otherwise than the program declares it.`,
     advice: 'Declare it __weak and test bpf_ksym_exists() before the call, or do without it.',
   },
   {
