@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeWithKernel } from '@bpfleet/testkit';
 import pg from 'pg';
 import { expect as expectPage } from './expect-page.js';
 import type { Browser, Page } from 'playwright-core';
 import { collectPageErrors, launchChromium } from './browser.js';
-import { Stack } from './stack.js';
+import { repositoryDir, Stack } from './stack.js';
 
 const LONG_MS = 240_000;
 /** The columns of every table of pre-flight's answers. */
@@ -205,6 +206,13 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
   });
 });
 
+/** Of the server under test, which believes no lab of another version. */
+async function proveVersion(): Promise<number> {
+  const file = join(repositoryDir, 'apps/server/dist/features/kernels/verdicts/verdict-versions.js');
+  const { VERDICT_VERSIONS } = (await import(file)) as { VERDICT_VERSIONS: { prove: number } };
+  return VERDICT_VERSIONS.prove;
+}
+
 /** What the lab writes once its kernel `board` has come up and refused a release. */
 async function refusedByTheBoard(databaseUrl: string, releaseId: string): Promise<void> {
   const explanation = { class: 'null_unchecked', sentence: 'A pointer may be NULL.', advice: 'Check it first.' };
@@ -228,9 +236,9 @@ async function refusedByTheBoard(databaseUrl: string, releaseId: string): Promis
     );
     await client.query(`UPDATE "LabKernel" SET "kernelGroupId" = $1 WHERE name = 'board'`, [group]);
     await client.query(
-      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts)
-       VALUES ($1, $2, 'prove', 'refused', $3, $4)`,
-      [releaseId, group, JSON.stringify(reasons), JSON.stringify({ programs: [program] })],
+      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, version, verdict, reasons, facts)
+       VALUES ($1, $2, 'prove', $3, 'refused', $4, $5)`,
+      [releaseId, group, await proveVersion(), JSON.stringify(reasons), JSON.stringify({ programs: [program] })],
     );
   } finally {
     await client.end();

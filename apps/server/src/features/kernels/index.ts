@@ -12,6 +12,7 @@ export {
   type VerdictReason,
   type VerdictStage,
 } from './verdicts/kernel-verdicts.js';
+export { VERDICT_VERSIONS } from './verdicts/verdict-versions.js';
 export { objectFor, ReleaseResolver, type Resolved } from './verdicts/release-resolver.js';
 export { KernelHooks, type KernelHook } from './btf/kernel-hooks.js';
 export { KernelList } from './kernel-list.js';

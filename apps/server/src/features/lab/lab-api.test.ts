@@ -3,6 +3,7 @@ import { LAB_KERNELS_MAX, type ApiClient } from '@bpfleet/api';
 import { digestOf } from '@bpfleet/trust';
 import { startApp, type TestApp } from '../../../test/start-app.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { VERDICT_VERSIONS } from '../kernels/index.js';
 import { compileCore, READS_PID } from '../kernels/testing/core-object.js';
 import { foreignBtf } from '../kernels/testing/kernel-btf.js';
 import { SessionModule } from '../session/index.js';
@@ -101,13 +102,14 @@ describe('the kernels of the lab', () => {
 
   it('say of a release what each stage found out, also in rows of another version', async () => {
     const id = await addRelease('judged');
-    const row = { releaseId: id, kernelGroupId: 'g'.repeat(64), btfDigest: null };
+    const group = { releaseId: id, kernelGroupId: 'g'.repeat(64), btfDigest: null };
+    const row = (stage: 'resolve' | 'prove') => ({ ...group, stage, version: VERDICT_VERSIONS[stage] });
     const reasons = [{ kind: 'callback_needs_jit', sentence: 'It needs a JIT.', program: 'p' }];
     await prisma.kernelVerdict.create({
-      data: { ...row, stage: 'resolve', verdict: 'accepted', reasons: [], facts: {} },
+      data: { ...row('resolve'), verdict: 'accepted', reasons: [], facts: {} },
     });
     await prisma.kernelVerdict.create({
-      data: { ...row, stage: 'prove', verdict: 'refused', reasons, facts: { loadMs: 3 } },
+      data: { ...row('prove'), verdict: 'refused', reasons, facts: { loadMs: 3 } },
     });
     const { items } = await api.call('getReleaseKernels', { path: { id } });
     expect(items).toMatchObject([

@@ -151,6 +151,20 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       await expect(lab.kernels.prove('nothing', undefined)).rejects.toMatchObject({ code: 'RELEASE_UNKNOWN' });
     });
 
+    it('proves again what older code had proven, whose word counts no more, and leaves to newer code what that has queued', async () => {
+      const [one, other] = [await lab.publish(), await lab.publish()];
+      await lab.addKernel('board');
+      await lab.settle();
+      await lab.bench.prisma.$executeRaw`UPDATE "KernelVerdict" SET version = version - 1`;
+      expect(await words([one, other])).toEqual(['none', 'none']);
+      await lab.bench.prisma.$executeRaw`UPDATE "LabJob" SET version = version - 1`;
+      expect(await lab.settle()).toBe(1);
+      expect(await words([one, other])).toEqual(['accepted', 'accepted']);
+      await lab.bench.prisma.$executeRaw`UPDATE "LabJob" SET version = version + 1, state = 'waiting'`;
+      expect(await lab.settle()).toBe(0);
+      expect(machines.proofs).toHaveLength(4);
+    });
+
     it('is another kernel after an update of its package, of which nothing is known yet', async () => {
       const { id } = await lab.publish();
       await lab.addKernel('board');

@@ -7,6 +7,7 @@ import type { CatalogueRelease } from '../../releases/catalogue/index.js';
 import { kernelGroupOf, type KernelGroup } from '../groups/index.js';
 import { KernelVerdicts, type VerdictReason } from '../verdicts/kernel-verdicts.js';
 import { objectFor, ReleaseResolver } from '../verdicts/release-resolver.js';
+import { VERDICT_VERSIONS } from '../verdicts/verdict-versions.js';
 import { Addenda } from './addenda.js';
 
 /**
@@ -129,10 +130,18 @@ export class KernelOffers {
        FROM (SELECT digest FROM "KernelBtf" WHERE digest = $1::text
              UNION ALL SELECT "btfDigest" FROM "KernelBuild" WHERE $1::text IS NULL AND "buildId" = $2) s
        LEFT JOIN LATERAL (SELECT * FROM "KernelVerdict" WHERE "releaseId" = $3 AND "kernelGroupId" = $4 AND stage = 'resolve'
-         ORDER BY id DESC LIMIT 1) v ON TRUE
+         AND version = $7 ORDER BY id DESC LIMIT 1) v ON TRUE
        LEFT JOIN "BtfAddendum" a ON a."releaseId" = $3 AND a."objectDigest" = $5 AND a."buildId" = $2
          AND a."sourceDigest" = s.digest AND a.keyid = $6`,
-      [group.btfDigest, group.kernelBuildId, release.id, group.id, objectDigest, this.addenda.keyid],
+      [
+        group.btfDigest,
+        group.kernelBuildId,
+        release.id,
+        group.id,
+        objectDigest,
+        this.addenda.keyid,
+        VERDICT_VERSIONS.resolve,
+      ],
     );
     return rows[0];
   }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../../platform/clock.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
+import { VERDICT_VERSIONS } from './verdict-versions.js';
 
 /** `resolve`: against the kernel's types, without the kernel; `prove`: by a kernel like it, in the lab. */
 export type VerdictStage = 'resolve' | 'prove';
@@ -38,7 +39,10 @@ export interface KernelVerdict extends NewKernelVerdict {
 
 const READ_MAX = 10_000;
 
-/** What was found out about releases on the kernels of the fleet: written once, never changed; the newest of a stage counts. */
+/**
+ * What was found out about releases on the kernels of the fleet: written once, never changed; the newest of a stage counts, if this
+ * version of the code has found it out.
+ */
 @Injectable()
 export class KernelVerdicts {
   constructor(
@@ -50,8 +54,8 @@ export class KernelVerdicts {
     const { releaseId, kernelGroupId, stage, globals, verdict: word, reasons, facts, btfDigest } = verdict;
     // A group that went in the meantime needs no verdict.
     await this.sql.pool.query(
-      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at, globals)
-       SELECT $1, id, $3, $4, $5, $6, $7, $8, $9 FROM "KernelGroup" WHERE id = $2 FOR KEY SHARE`,
+      `INSERT INTO "KernelVerdict" ("releaseId", "kernelGroupId", stage, verdict, reasons, facts, "btfDigest", at, globals, version)
+       SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM "KernelGroup" WHERE id = $2 FOR KEY SHARE`,
       [
         releaseId,
         kernelGroupId,
@@ -62,6 +66,7 @@ export class KernelVerdicts {
         btfDigest,
         this.clock.now(),
         globals,
+        VERDICT_VERSIONS[stage],
       ],
     );
   }
@@ -70,8 +75,9 @@ export class KernelVerdicts {
   async newestOf(releaseId: string): Promise<KernelVerdict[]> {
     const { rows } = await this.sql.pool.query<KernelVerdict>(
       `SELECT DISTINCT ON ("kernelGroupId", stage, globals) "releaseId", "kernelGroupId", stage, globals, verdict, reasons, facts, "btfDigest", at
-       FROM "KernelVerdict" WHERE "releaseId" = $1 ORDER BY "kernelGroupId", stage, globals, id DESC LIMIT $2`,
-      [releaseId, READ_MAX],
+       FROM "KernelVerdict" WHERE "releaseId" = $1 AND version = CASE stage WHEN 'resolve' THEN $3::int ELSE $4::int END
+       ORDER BY "kernelGroupId", stage, globals, id DESC LIMIT $2`,
+      [releaseId, READ_MAX, VERDICT_VERSIONS.resolve, VERDICT_VERSIONS.prove],
     );
     return rows;
   }

@@ -3,6 +3,7 @@ import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { Pump } from '../../desired/queue/index.js';
 import { LIVE_RELEASES, ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import { ReleaseResolver, type ResolvedKernel } from './release-resolver.js';
+import { VERDICT_VERSIONS } from './verdict-versions.js';
 
 const INTERVAL_MS = 15_000;
 
@@ -44,8 +45,10 @@ export class ResolveWorker implements OnApplicationBootstrap, OnModuleDestroy {
        WHERE (EXISTS (SELECT FROM "Device" d WHERE d."kernelGroupId" = g.id AND d.status = 'active')
            OR EXISTS (SELECT FROM "LabKernel" l WHERE l."kernelGroupId" = g.id))
          AND s.source IS DISTINCT FROM (SELECT v."btfDigest" FROM "KernelVerdict" v
-           WHERE v."releaseId" = r.id AND v."kernelGroupId" = g.id AND v.stage = 'resolve' ORDER BY v.id DESC LIMIT 1)
+           WHERE v."releaseId" = r.id AND v."kernelGroupId" = g.id AND v.stage = 'resolve' AND v.version = $1
+           ORDER BY v.id DESC LIMIT 1)
        ORDER BY r.id, g.id LIMIT 1`,
+      [VERDICT_VERSIONS.resolve],
     );
     const due = rows[0];
     const release = due && (await this.releases.find(due.releaseId));

@@ -6,6 +6,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError, notFound } from '../../../platform/errors.js';
 import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
+import { VERDICT_VERSIONS } from '../../kernels/index.js';
 import { LabFiles } from './lab-files.js';
 import { targetOf, userLandTarget } from './lab-target.js';
 
@@ -110,14 +111,15 @@ export class LabKernels {
       );
       if (kernel !== undefined && chosen.rowCount === 0) throw notFound('lab kernel', kernel);
       const { rowCount } = await client.query(
-        `INSERT INTO "LabJob" ("labKernelId", "releaseId", source, "queuedAt")
-         SELECT k.id, $2, COALESCE(g."btfDigest", b."btfDigest"), $3 FROM "LabKernel" k
+        `INSERT INTO "LabJob" ("labKernelId", "releaseId", source, version, "queuedAt")
+         SELECT k.id, $2, COALESCE(g."btfDigest", b."btfDigest"), $4, $3 FROM "LabKernel" k
          LEFT JOIN "KernelGroup" g ON g.id = k."kernelGroupId" LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
          WHERE k.id = ANY($1)
          ON CONFLICT ("labKernelId", "releaseId", globals) DO UPDATE
-           SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $3
+           SET state = 'waiting', source = EXCLUDED.source, version = GREATEST("LabJob".version, EXCLUDED.version),
+             attempts = 0, alone = false, error = NULL, "queuedAt" = $3
            WHERE "LabJob".state <> 'proving'`,
-        [chosen.rows.map(({ id }) => id), releaseId, now],
+        [chosen.rows.map(({ id }) => id), releaseId, now, VERDICT_VERSIONS.prove],
       );
       await client.query(
         `UPDATE "LabJob" SET state = 'waiting', attempts = 0, alone = false, error = NULL, "queuedAt" = $3

@@ -4,7 +4,7 @@ import { BtfError, ParamError, readObject, type ParamValue } from '@bpfleet/prob
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { Clock } from '../../../platform/clock.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
-import { objectFor } from '../../kernels/index.js';
+import { objectFor, VERDICT_VERSIONS } from '../../kernels/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import { DEFAULT_GLOBALS, globalsDigest } from './globals-digest.js';
 
@@ -84,9 +84,9 @@ export class LabParams {
       const { rows } = await client.query<{ globals: string; isProven: boolean; isAsked: boolean }>(
         `SELECT p.globals, p."askedAt" > $3 AND NOT EXISTS (SELECT FROM "Assignment" a
              WHERE a."releaseId" = p."releaseId" AND a.state = 'active' AND a.params = p.params) AS "isAsked", EXISTS (SELECT FROM "KernelVerdict" v
-           WHERE v."releaseId" = p."releaseId" AND v.globals = p.globals) AS "isProven"
+           WHERE v."releaseId" = p."releaseId" AND v.globals = p.globals AND v.version = $4) AS "isProven"
          FROM "LabParams" p WHERE "releaseId" = $1 AND "kernelArch" = $2 ORDER BY "askedAt", globals FOR UPDATE`,
-        [releaseId, kernelArch, since],
+        [releaseId, kernelArch, since, VERDICT_VERSIONS.prove],
       );
       const same = rows.find((row) => row.globals === globals);
       if (same) return !same.isProven;

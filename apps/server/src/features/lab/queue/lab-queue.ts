@@ -5,6 +5,7 @@ import { Clock } from '../../../platform/clock.js';
 import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelGroups, type KernelGroup } from '../../kernels/groups/index.js';
+import { VERDICT_VERSIONS } from '../../kernels/index.js';
 import { LIVE_RELEASES } from '../../releases/catalogue/index.js';
 import type { LabModule } from '../kernels/lab-kernels.js';
 
@@ -13,6 +14,8 @@ export const LEASE_MS = 60_000;
 /** Boots in a row that may fail, and tries of one release that may come to nothing for a reason that is not its own. */
 export const FAILURES_MAX = 3;
 const RETRY_MS = 30_000;
+/** A server of an older version leaves alone what a newer one has queued: what it said of that would not count. */
+const VERSION = VERDICT_VERSIONS.prove;
 /** Of a kernel, or of several jobs at once. */
 const KERNEL_CHANGED: LiveEvent = { type: 'lab', release: null };
 const CONSOLE_CHARS_MAX = 8_000;
@@ -82,10 +85,11 @@ export class LabQueue {
            SELECT k.id FROM "LabKernel" k
            WHERE (k."leaseUntil" IS NULL OR k."leaseUntil" < $3) AND k."dueAt" <= $3 AND k.state <> 'failed'
              AND (k."kernelGroupId" IS NULL OR k.features IS NULL
-               OR EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j.state IN ('waiting', 'proving')))
+               OR EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j.state IN ('waiting', 'proving')
+                 AND j.version <= $4))
            ORDER BY k."dueAt", k.id LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING id, name, target, "imageDigest", "configDigest", modules, "btfDigest", "kernelArgs", jit, "kernelGroupId", features, lacks, failures, "createdBy"`,
-        [holder, new Date(now.getTime() + LEASE_MS), now],
+        [holder, new Date(now.getTime() + LEASE_MS), now, VERSION],
       );
       const kernel = rows[0];
       if (!kernel) return undefined;
@@ -165,12 +169,12 @@ export class LabQueue {
 
   /**
    * Queues what may be offered next for every kernel that is known, with its defaults and with each set of LabParams, unless it
-   * was proven with the types that count now; returns how many. What failed for no reason of its own is left until somebody asks.
+   * was proven with the types that count now, by this version or a newer one; returns how many. What failed for no reason of its own is left until somebody asks.
    */
   async fill(): Promise<number> {
     const { rowCount } = await this.sql.pool.query(
-      `INSERT INTO "LabJob" ("labKernelId", "releaseId", globals, source, "queuedAt")
-       SELECT k.id, r.id, wanted.globals, COALESCE(g."btfDigest", b."btfDigest"), $1
+      `INSERT INTO "LabJob" ("labKernelId", "releaseId", globals, source, version, "queuedAt")
+       SELECT k.id, r.id, wanted.globals, COALESCE(g."btfDigest", b."btfDigest"), $2, $1
        FROM "LabKernel" k JOIN "KernelGroup" g ON g.id = k."kernelGroupId"
        LEFT JOIN "KernelBuild" b ON b."buildId" = g."kernelBuildId"
        CROSS JOIN (${LIVE_RELEASES}) r JOIN "Release" published ON published.id = r.id
@@ -178,12 +182,14 @@ export class LabQueue {
          WHERE p."releaseId" = r.id AND p."kernelArch" = g."kernelArch") wanted
        -- Left to ON CONFLICT alone, every look would lock, and so write, every row.
        WHERE NOT EXISTS (SELECT FROM "LabJob" j WHERE j."labKernelId" = k.id AND j."releaseId" = r.id
-         AND j.globals = wanted.globals AND j.source IS NOT DISTINCT FROM COALESCE(g."btfDigest", b."btfDigest"))
+         AND j.globals = wanted.globals AND j.version >= $2 AND j.source IS NOT DISTINCT FROM COALESCE(g."btfDigest", b."btfDigest"))
        ORDER BY published."createdAt", r.id, wanted.globals
        ON CONFLICT ("labKernelId", "releaseId", globals) DO UPDATE
-         SET state = 'waiting', source = EXCLUDED.source, attempts = 0, alone = false, error = NULL, "queuedAt" = $1
-         WHERE "LabJob".source IS DISTINCT FROM EXCLUDED.source AND "LabJob".state <> 'proving'`,
-      [this.clock.now()],
+         SET state = 'waiting', source = EXCLUDED.source, version = GREATEST("LabJob".version, EXCLUDED.version),
+           attempts = 0, alone = false, error = NULL, "queuedAt" = $1
+         WHERE ("LabJob".source IS DISTINCT FROM EXCLUDED.source OR "LabJob".version < EXCLUDED.version)
+           AND "LabJob".state <> 'proving'`,
+      [this.clock.now(), VERSION],
     );
     if (rowCount) await this.live.publish(KERNEL_CHANGED);
     return rowCount ?? 0;
@@ -194,10 +200,10 @@ export class LabQueue {
     const { rows } = await this.sql.pool.query<LabJob>(
       `UPDATE "LabJob" SET state = 'proving', "startedAt" = $4, "endedAt" = NULL, error = NULL WHERE id = (
          SELECT j.id FROM "LabJob" j JOIN "LabKernel" k ON k.id = j."labKernelId"
-         WHERE k.id = $1 AND k.holder = $2 AND j.state = 'waiting' AND NOT (j.alone AND $3)
+         WHERE k.id = $1 AND k.holder = $2 AND j.state = 'waiting' AND NOT (j.alone AND $3) AND j.version <= $5
          ORDER BY j.alone, j."queuedAt", j.id LIMIT 1)
        RETURNING id, "releaseId", globals, source, alone, attempts`,
-      [kernelId, holder, given.shared, this.clock.now()],
+      [kernelId, holder, given.shared, this.clock.now(), VERSION],
     );
     const job = rows[0];
     if (job) await this.live.publish({ type: 'lab', release: job.releaseId });
