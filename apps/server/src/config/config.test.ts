@@ -22,3 +22,12 @@ describe('how long the lab waits', () => {
     expect(() => parse({ [name]: value })).toThrow(new RegExp(`^${name}: `));
   });
 });
+
+describe('the proxies in front', () => {
+  it('are addresses and networks, and nobody unless it is said', () => {
+    expect(parse({}).trustedProxies).toEqual([]);
+    const given = { BPFLEET_TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8,2001:db8::/32' };
+    expect(parse(given).trustedProxies).toEqual(['127.0.0.1', '10.0.0.0/8', '2001:db8::/32']);
+    expect(() => parse({ BPFLEET_TRUSTED_PROXIES: 'proxy.example' })).toThrow(/^BPFLEET_TRUSTED_PROXIES/);
+  });
+});

@@ -24,6 +24,17 @@ const environmentSchema = z.object({
   BPFLEET_HTTP_HOST: z.string().default('127.0.0.1'),
   BPFLEET_HTTP_PORT: port.default(8480),
   BPFLEET_PUBLIC_URL: z.string().optional(),
+  /**
+   * Addresses or networks of the reverse proxies in front, comma separated: whom they forward for is believed of them alone.
+   * Without it everybody behind a proxy is one address to what bounds strangers.
+   */
+  BPFLEET_TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform(splitNames)
+    .pipe(
+      z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'name IP addresses or networks like 10.0.0.0/8')),
+    ),
   /** Where the server itself reaches the broker. */
   BPFLEET_MQTT_URL: z.string().default('mqtts://127.0.0.1:8883'),
   /** Where devices reach it, if that is another address: told to them at enrolment. */
@@ -72,6 +83,7 @@ export interface ServerConfig {
   readonly httpHost: string;
   readonly httpPort: number;
   readonly publicUrl: string;
+  readonly trustedProxies: readonly string[];
   readonly mqttUrl: string;
   readonly mqttPublicUrl: string;
   readonly mqttHost: string;
@@ -105,6 +117,7 @@ export abstract class Config implements ServerConfig {
   abstract readonly httpHost: string;
   abstract readonly httpPort: number;
   abstract readonly publicUrl: string;
+  abstract readonly trustedProxies: readonly string[];
   abstract readonly mqttUrl: string;
   abstract readonly mqttPublicUrl: string;
   abstract readonly mqttHost: string;
@@ -145,6 +158,7 @@ export function parseConfig(environment: NodeJS.ProcessEnv, repositoryDir: strin
     httpHost: env.BPFLEET_HTTP_HOST,
     httpPort: env.BPFLEET_HTTP_PORT,
     publicUrl: env.BPFLEET_PUBLIC_URL ?? `http://${env.BPFLEET_HTTP_HOST}:${env.BPFLEET_HTTP_PORT}`,
+    trustedProxies: env.BPFLEET_TRUSTED_PROXIES,
     mqttUrl: env.BPFLEET_MQTT_URL,
     mqttPublicUrl: env.BPFLEET_MQTT_PUBLIC_URL ?? env.BPFLEET_MQTT_URL,
     mqttHost: env.BPFLEET_MQTT_HOST,

@@ -1,5 +1,5 @@
 export { JailError } from './jail/error.js';
-export { JailBusyError } from './jail/slots.js';
+export { JailBusyError } from './jail/jail-slots.js';
 export { CompileJail } from './compile/compile-jail.js';
 export type { CompileJailOptions, CompileResult } from './compile/compile-jail.js';
 export { CompileError } from './compile/diagnostics.js';

@@ -23,7 +23,7 @@ export class SessionController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Req() request: FastifyRequest,
   ): Promise<User> {
-    const { user, secret, expiresAt } = await this.sessions.login(body.username, body.password);
+    const { user, secret, expiresAt } = await this.sessions.login(body.username, body.password, request.ip);
     reply.setCookie(SESSION_COOKIE, secret, {
       httpOnly: true,
       sameSite: 'strict',
@@ -49,8 +49,12 @@ export class SessionController {
   }
 
   @Route('changePassword')
-  async changePassword(@CurrentUser() user: User, @RouteBody('changePassword') body: BodyOf<'changePassword'>) {
-    await this.sessions.changePassword(user, body.current, body.next);
+  async changePassword(
+    @CurrentUser() user: User,
+    @RouteBody('changePassword') body: BodyOf<'changePassword'>,
+    @Req() request: FastifyRequest,
+  ) {
+    await this.sessions.changePassword(user, body.current, body.next, request.ip);
     await this.audit.record({ actor: user.username, action: 'password.change', subject: user.username });
     return {};
   }

@@ -6,12 +6,13 @@ import { Config } from '../../config/config.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError } from '../../platform/errors.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { Slots } from '../../platform/slots.js';
+import { LoginThrottle, tooMany } from './login-throttle.js';
 
 const SESSION_HOURS = 12;
-const ATTEMPTS_MAX = 10;
-const ATTEMPTS_WINDOW_MS = 60_000;
-/** Names whose failures are remembered at once; the oldest goes first. */
-const ATTEMPTS_NAMES_MAX = 10_000;
+/** Each takes a thread of libuv and 19 MiB for some tens of milliseconds; the others of the four have files to read. */
+const VERIFICATIONS_AT_ONCE_MAX = 2;
+const VERIFICATIONS_WAITING_MAX = 32;
 
 function secretDigest(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
@@ -20,7 +21,7 @@ function secretDigest(secret: string): string {
 /** People's log-ins: argon2 passwords, sessions and API tokens by the digest of their secret. */
 @Injectable()
 export class SessionService implements OnModuleInit {
-  private readonly failures = new Map<string, { count: number; since: number }>();
+  private readonly slots = new Slots(VERIFICATIONS_AT_ONCE_MAX, VERIFICATIONS_WAITING_MAX, tooMany);
   /** Verified against when the name is unknown, so that both answers take as long. */
   private decoy = '';
 
@@ -28,6 +29,7 @@ export class SessionService implements OnModuleInit {
     private readonly prisma: PrismaService,
     private readonly clock: Clock,
     private readonly config: Config,
+    private readonly throttle: LoginThrottle,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -44,15 +46,18 @@ export class SessionService implements OnModuleInit {
     });
   }
 
-  async login(username: string, password: string): Promise<{ user: User; secret: string; expiresAt: Date }> {
-    this.assertNotTooMany(username);
-    const row = await this.prisma.user.findUnique({ where: { username } });
-    const right = await verify(row?.passwordHash ?? this.decoy, password);
-    if (!row || !right) {
-      this.countFailure(username);
-      throw new DomainError(401, 'LOGIN_FAILED', 'the name or the password is wrong');
-    }
-    this.failures.delete(username);
+  /** Throws LOGIN_FAILED (401) or LOGIN_TOO_MANY (429). */
+  async login(
+    username: string,
+    password: string,
+    address: string,
+  ): Promise<{ user: User; secret: string; expiresAt: Date }> {
+    const row = await this.tried(username, address, async () => {
+      const found = await this.prisma.user.findUnique({ where: { username } });
+      const right = await this.slots.use(() => verify(found?.passwordHash ?? this.decoy, password));
+      return right ? (found ?? undefined) : undefined;
+    });
+    if (!row) throw new DomainError(401, 'LOGIN_FAILED', 'the name or the password is wrong');
     const secret = randomBytes(32).toString('base64url');
     const expiresAt = new Date(this.clock.now().getTime() + SESSION_HOURS * 3_600_000);
     await this.prisma.session.deleteMany({ where: { expiresAt: { lt: this.clock.now() } } });
@@ -65,14 +70,13 @@ export class SessionService implements OnModuleInit {
   }
 
   /** Ends every session of the user: whoever knew the old password is out. API tokens stay; they are revoked by name. */
-  async changePassword(user: User, current: string, next: string): Promise<void> {
-    this.assertNotTooMany(user.username);
-    const row = await this.prisma.user.findUniqueOrThrow({ where: { id: user.id } });
-    if (!(await verify(row.passwordHash, current))) {
-      this.countFailure(user.username);
-      throw new DomainError(403, 'PASSWORD_WRONG', 'the current password is wrong; nothing was changed');
-    }
-    const passwordHash = await hash(next);
+  async changePassword(user: User, current: string, next: string, address: string): Promise<void> {
+    const row = await this.tried(user.username, address, async () => {
+      const found = await this.prisma.user.findUniqueOrThrow({ where: { id: user.id } });
+      return (await this.slots.use(() => verify(found.passwordHash, current))) ? found : undefined;
+    });
+    if (!row) throw new DomainError(403, 'PASSWORD_WRONG', 'the current password is wrong; nothing was changed');
+    const passwordHash = await this.slots.use(() => hash(next));
     await this.prisma.$transaction([
       this.prisma.user.update({ where: { id: user.id }, data: { passwordHash } }),
       this.prisma.session.deleteMany({ where: { userId: user.id } }),
@@ -121,21 +125,17 @@ export class SessionService implements OnModuleInit {
     return count > 0;
   }
 
-  private assertNotTooMany(username: string): void {
-    const entry = this.failures.get(username);
-    if (!entry) return;
-    if (this.clock.now().getTime() - entry.since > ATTEMPTS_WINDOW_MS) this.failures.delete(username);
-    else if (entry.count >= ATTEMPTS_MAX) {
-      throw new DomainError(429, 'LOGIN_TOO_MANY', 'too many wrong passwords; wait a minute and try again');
+  /** Undefined for a wrong password, which stays counted against this name at this address. */
+  private async tried<T>(name: string, address: string, find: () => Promise<T | undefined>): Promise<T | undefined> {
+    const attempt = this.throttle.begin(name, address);
+    try {
+      const found = await find();
+      if (found !== undefined) attempt.succeeded();
+      return found;
+    } catch (error) {
+      attempt.giveBack();
+      throw error;
     }
-  }
-
-  private countFailure(username: string): void {
-    const entry = this.failures.get(username) ?? { count: 0, since: this.clock.now().getTime() };
-    entry.count += 1;
-    this.failures.set(username, entry);
-    const oldest = this.failures.keys().next().value;
-    if (this.failures.size > ATTEMPTS_NAMES_MAX && oldest !== undefined) this.failures.delete(oldest);
   }
 }
 

@@ -6,7 +6,8 @@ import { withFilter } from '../jail/filter-file.js';
 import { roBindArguments } from '../jail/host-tools.js';
 import { runInJail } from '../jail/run.js';
 import type { JailLimits, JailResult } from '../jail/run.js';
-import { Slots } from '../jail/slots.js';
+import type { Slots } from '../../platform/slots.js';
+import { jailSlots } from '../jail/jail-slots.js';
 import { compileFilter } from './compile-filter.js';
 import { findCompiler } from './compiler.js';
 import type { Compiler } from './compiler.js';
@@ -59,7 +60,7 @@ export class CompileJail {
       outputBytesMax: options.outputBytesMax ?? 16 * 1024 * 1024,
       openFilesMax: 256,
     };
-    this.slots = new Slots(options.concurrencyMax ?? 2);
+    this.slots = jailSlots(options.concurrencyMax ?? 2);
   }
 
   /** Throws PackageError, CompileError, or JailError when this host cannot build the jail. */

@@ -6,7 +6,7 @@ import { withFilter } from '../jail/filter-file.js';
 import { findTool } from '../jail/host-tools.js';
 import { runInJail } from '../jail/run.js';
 import type { JailLimits, JailResult, JailRun } from '../jail/run.js';
-import { Slots } from '../jail/slots.js';
+import { jailSlots } from '../jail/jail-slots.js';
 import { proveFilter } from './prove-filter.js';
 import { verifierRoot } from './verifier-binds.js';
 import type { VerifierRoot } from './verifier-binds.js';
@@ -51,7 +51,7 @@ const OUTPUT_CHARS_MAX = 4096;
 export class ProveJail {
   private readonly limits: JailLimits;
   /** One at a time: a verdict may take a second of one CPU, and the machine has other work. */
-  private readonly slots = new Slots(1);
+  private readonly slots = jailSlots(1);
   private root: Promise<VerifierRoot> | undefined;
 
   constructor(private readonly options: ProveJailOptions) {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { JailBusyError, Slots } from './slots.js';
+import { Slots } from './slots.js';
+
+class Full extends Error {}
+const full = () => new Full('too many wait');
 
 function gate(): { opened: Promise<void>; open: () => void } {
   let open = () => {};
@@ -9,7 +12,7 @@ function gate(): { opened: Promise<void>; open: () => void } {
 
 describe('Slots', () => {
   it('runs as many at once as there are, the others in order, and goes on after a failure', async () => {
-    const slots = new Slots(2);
+    const slots = new Slots(2, 64, full);
     const gates = [gate(), gate(), gate(), gate()];
     const log: string[] = [];
     const work = gates.map(({ opened }, i) =>
@@ -30,11 +33,11 @@ describe('Slots', () => {
   });
 
   it('refuses what would wait too long a queue', async () => {
-    const slots = new Slots(1, 1);
+    const slots = new Slots(1, 1, full);
     const { opened, open } = gate();
     const running = slots.use(() => opened);
     const waiting = slots.use(async () => 'done');
-    await expect(slots.use(async () => 'never')).rejects.toThrow(JailBusyError);
+    await expect(slots.use(async () => 'never')).rejects.toThrow(Full);
     open();
     await running;
     await expect(waiting).resolves.toBe('done');
