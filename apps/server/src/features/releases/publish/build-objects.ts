@@ -8,6 +8,7 @@ import {
   type SourcePackage,
 } from '../../../verify/index.js';
 import type { BodyOf } from '../../../http/route.js';
+import { withoutComments } from './c-comments.js';
 import { compileRefusal, refusal } from './refusal.js';
 import { hostArch } from './host-arch.js';
 import { unavailable, VerifyTools } from './verify-tools.js';
@@ -29,10 +30,13 @@ export interface Built {
 }
 
 const ARCHES: readonly ProbeArch[] = ['x86_64', 'arm64', 'arm'];
-const COMMENT = /\/\*[\s\S]*?\*\/|\/\/[^\n]*/g;
 const NEEDS_ARCH =
   /\b(__TARGET_ARCH_\w+|pt_regs|PT_REGS\w*|BPF_KPROBE\w*|BPF_KRETPROBE\w*|BPF_KSYSCALL|BPF_UPROBE|BPF_URETPROBE)\b/;
-const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
+/**
+ * White space may stand anywhere. Nothing here can match in two ways: `=` parts what the repetitions take, or many megabytes of
+ * spaces would be shared out between them in n² ways.
+ */
+const BASE64 = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/;
 
 /** From what was uploaded to objects by architecture: compiled in the jail, or taken as they are. */
 @Injectable()
@@ -60,7 +64,7 @@ export class ObjectBuilder {
     const host = hostArch();
     const first = await compileOne(jail, { files }, entry, host ?? 'x86_64');
     const warnings = first.warnings.map(ofDiagnostic);
-    if (!sources.some(({ text }) => NEEDS_ARCH.test(text.replace(COMMENT, ' ')))) {
+    if (!sources.some(({ text }) => NEEDS_ARCH.test(withoutComments(text)))) {
       return { objects: [{ arch: 'any', bytes: first.object }], warnings };
     }
     const built: BuiltObject[] = [{ arch: host ?? 'x86_64', bytes: first.object }];
