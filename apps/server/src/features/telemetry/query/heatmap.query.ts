@@ -5,7 +5,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError, notFound } from '../../../platform/errors.js';
 import { histogramCounts, quantile, type HistogramRow } from './histogram-steps.js';
 import { metricMeaning } from './series.store.js';
-import { TelemetryReads } from './telemetry-reads.js';
+import { queryTooLarge, TelemetryReads } from './telemetry-reads.js';
 import { gridRange, timeGrid, timeRange, timesOf, type TimeGrid } from './time-grid.js';
 
 /** Columns of the picture when the query does not say a step, and when it does. */
@@ -13,6 +13,8 @@ const COLUMNS = 60;
 const COLUMNS_MAX = 400;
 const STEP_SECONDS_LEAST = 10;
 const ROWS_MAX = 200_000;
+/** Of all rows together: each becomes a number of this process, which answers others meanwhile. */
+const BUCKETS_MAX = 4_000_000;
 
 @Injectable()
 export class HeatmapQuery {
@@ -33,7 +35,8 @@ export class HeatmapQuery {
         throw new DomainError(400, 'METRIC_NO_HISTOGRAM', `${query.metric} is a ${meaning.type}, not a histogram`);
       }
       const bounds = [...meaning.bounds];
-      const rows = await histogramRows(client, query.device, query.metric, grid);
+      const rowsMax = Math.min(ROWS_MAX, Math.floor(BUCKETS_MAX / (bounds.length + 1)));
+      const rows = await histogramRows(client, query.device, query.metric, grid, rowsMax);
       const counts = histogramCounts(rows, bounds.length + 1, grid);
       const of = (q: number) => counts.map((step) => quantile(step, bounds, q));
       return {
@@ -48,12 +51,16 @@ export class HeatmapQuery {
   }
 }
 
-/** The last state of each histogram in each step and before the first, oldest first. */
+/**
+ * The last state of each histogram in each step and before the first, oldest first.
+ * @throws DomainError QUERY_TOO_LARGE: the oldest of them alone would be a picture that ends too soon and does not say so
+ */
 async function histogramRows(
   client: pg.ClientBase,
   device: string,
   metric: string,
   grid: TimeGrid,
+  rowsMax: number,
 ): Promise<HistogramRow[]> {
   const { from, to } = gridRange(grid);
   const { rows } = await client.query<Omit<HistogramRow, 'buckets'> & { buckets: string[] }>(
@@ -68,8 +75,11 @@ async function histogramRows(
      SELECT l.id, l.run, extract(epoch FROM b.ts)::float8, b.buckets FROM lines l CROSS JOIN LATERAL (
        SELECT ts, buckets FROM telemetry.hist
        WHERE series = l.id AND ts < $3 AND ts >= $3::timestamptz - interval '1 day' ORDER BY ts DESC LIMIT 1) AS b
-     ORDER BY at LIMIT ${ROWS_MAX}`,
-    [device, metric, from, to, grid.stepSeconds],
+     ORDER BY at LIMIT $6`,
+    [device, metric, from, to, grid.stepSeconds, rowsMax + 1],
   );
+  if (rows.length > rowsMax) {
+    throw queryTooLarge(`${metric} has more than ${rowsMax} states in this time; ask for a shorter time or longer steps`);
+  }
   return rows.map((row) => ({ ...row, buckets: row.buckets.map(Number) }));
 }

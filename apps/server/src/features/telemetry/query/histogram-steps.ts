@@ -12,29 +12,44 @@ export interface HistogramRow {
 /**
  * Observations per step and bucket, all histograms added up. Counts that fell mean a start from zero. A first state
  * counts only when the same run was seen before without it: else nobody knows since when it counted.
+ * `rows` are walked once and must be oldest first.
  */
 export function histogramCounts(rows: readonly HistogramRow[], bucketCount: number, grid: TimeGrid): number[][] {
   const counts = Array.from({ length: grid.count }, () => new Array<number>(bucketCount).fill(0));
-  const runSeenAt = new Map<string, number[]>();
-  for (const { run, at } of rows) runSeenAt.set(run, [...(runSeenAt.get(run) ?? []), at]);
+  const looks = new Map<string, Looks>();
   const previous = new Map<string, HistogramRow>();
   for (const row of rows) {
+    const lookBefore = look(looks, row);
     if (row.buckets.length !== bucketCount) continue;
     const before = previous.get(row.series);
     previous.set(row.series, row);
     const step = Math.floor((row.at - grid.fromSeconds) / grid.stepSeconds);
     if (step < 0 || step >= grid.count) continue;
-    const lookBefore = latestBefore(runSeenAt.get(row.run) ?? [], row.at);
     if (lookBefore === undefined || row.at - lookBefore > Math.max(SILENCE_SECONDS_MAX, grid.stepSeconds)) continue;
     add(counts[step] as number[], difference(row.buckets, before?.buckets));
   }
   return counts;
 }
 
-function latestBefore(times: readonly number[], at: number): number | undefined {
-  let latest: number | undefined;
-  for (const time of times) if (time < at && (latest === undefined || time > latest)) latest = time;
-  return latest;
+/** When a run was looked at last, and the time before that one. */
+interface Looks {
+  at: number;
+  before: number | undefined;
+}
+
+/** Notes that the row's run was looked at, and says when it was last looked at before. */
+function look(looks: Map<string, Looks>, { run, at }: HistogramRow): number | undefined {
+  const known = looks.get(run);
+  if (known === undefined) {
+    looks.set(run, { at, before: undefined });
+    return undefined;
+  }
+  // Rows of one look share its time.
+  if (known.at < at) {
+    known.before = known.at;
+    known.at = at;
+  }
+  return known.before;
 }
 
 function difference(now: readonly number[], before: readonly number[] | undefined): readonly number[] {

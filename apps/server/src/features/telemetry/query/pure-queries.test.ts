@@ -70,6 +70,16 @@ describe('histograms', () => {
     ]);
   });
 
+  it('know the look before this one from others of the same time', () => {
+    const rows = [state('1', 1, [1]), state('2', 1, [1]), state('3', 11, [5]), state('4', 11, [7]), state('5', 21, [2])];
+    expect(histogramCounts(rows, 1, grid)).toEqual([[0], [12], [2], [0]]);
+  });
+
+  it('are walked once: a step for every pair of millions of rows would never end', () => {
+    const rows = Array.from({ length: 2_000_000 }, (_, index) => state('1', index / 50_000, [index]));
+    expect(histogramCounts(rows, 1, grid)).toEqual([[499_999], [500_000], [500_000], [500_000]]);
+  });
+
   it('have quantiles within the bucket they fall into', () => {
     expect(quantile([0, 0, 0], [1, 2], 0.5)).toBeNull();
     expect(quantile([0, 10, 0], [1, 2], 0.5)).toBe(1.5);

@@ -33,6 +33,7 @@ export class SeriesQuery {
         shown.flatMap(({ series }) => series.map(({ id }) => id)),
         grid,
       );
+      const looks = looksByRun(all, steps);
       const asRates = meaning.type === 'counter' && query.raw !== 'true';
       return {
         metric: query.metric,
@@ -40,7 +41,7 @@ export class SeriesQuery {
         times: timesOf(grid),
         series: shown.map(({ labels, series }) => ({
           labels: { ...labels },
-          values: valuesOf(series, steps, looksByRun(all, steps), grid, asRates),
+          values: valuesOf(series, steps, looks, grid, asRates),
         })),
         truncated: lines.length > shown.length,
       };

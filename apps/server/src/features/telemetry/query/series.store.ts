@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { StepRow } from './counter-rates.js';
+import { queryTooLarge } from './telemetry-reads.js';
 import { gridRange, type TimeGrid } from './time-grid.js';
 
 export interface MetricMeaning {
@@ -16,6 +17,8 @@ export interface SeriesRow {
 }
 
 const SERIES_MAX = 5000;
+/** Of one chart: 50 lines of 400 points, each of ten runs. */
+const STEP_ROWS_MAX = 200_000;
 /** How far before the range its first value is looked for. */
 const BASELINE = `interval '1 day'`;
 
@@ -51,7 +54,10 @@ export async function seriesByLastValue(
   return rows;
 }
 
-/** Rows of each series by id, oldest first, the last sample before the range in front. */
+/**
+ * Rows of each series by id, oldest first, the last sample before the range in front.
+ * @throws DomainError QUERY_TOO_LARGE
+ */
 export async function seriesSteps(
   client: pg.ClientBase,
   ids: readonly string[],
@@ -77,9 +83,14 @@ export async function seriesSteps(
        max(value) FILTER (WHERE number = 1) AS first
      FROM moved
      GROUP BY series, CASE WHEN ts < $2 THEN -1 ELSE floor(extract(epoch FROM ts - $2) / $4) END
-     ORDER BY series, at`,
+     ORDER BY series, at LIMIT ${STEP_ROWS_MAX + 1}`,
     [ids, from, to, grid.stepSeconds],
   );
+  if (rows.length > STEP_ROWS_MAX) {
+    throw queryTooLarge(
+      `this chart has more than ${STEP_ROWS_MAX} points; ask for a shorter time, longer steps or fewer lines`,
+    );
+  }
   const steps = new Map<string, StepRow[]>();
   for (const { series, ...row } of rows) {
     const known = steps.get(series);

@@ -24,7 +24,7 @@ export class TelemetryReads {
     } catch (error) {
       const { code } = error as pg.DatabaseError;
       if (code === QUERY_CANCELED) {
-        throw new DomainError(422, 'QUERY_TOO_LARGE', 'this would take more than 5 s; ask for a shorter time');
+        throw queryTooLarge('this would take more than 5 s; ask for a shorter time');
       }
       if (code === UNDEFINED_TABLE) {
         throw new DomainError(503, 'TELEMETRY_NOT_READY', 'the telemetry schema is still being made; try again');
@@ -32,4 +32,8 @@ export class TelemetryReads {
       throw error;
     }
   }
+}
+
+export function queryTooLarge(message: string): DomainError {
+  return new DomainError(422, 'QUERY_TOO_LARGE', message);
 }
