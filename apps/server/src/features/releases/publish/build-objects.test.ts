@@ -68,8 +68,9 @@ describe('sources', () => {
     expect(withoutComments('a/* b */c//d\ne/*/f*/g')).toBe('a c \ne g');
     expect(withoutComments('a /* b')).toBe('a  ');
     expect(withoutComments('a // b')).toBe('a  ');
-    expect(withoutComments('/*'.repeat(BASE64_CHARS_MAX / 2))).toBe(' ');
-    expect(withoutComments(`'"`.repeat(BASE64_CHARS_MAX / 2))).toHaveLength(BASE64_CHARS_MAX);
-    expect(withoutComments('"\n'.repeat(BASE64_CHARS_MAX / 2))).toHaveLength(BASE64_CHARS_MAX);
+    // Lengths, since a report of what differs would take megabytes.
+    expect(withoutComments('/* '.repeat(BASE64_CHARS_MAX / 3)).length).toBe(1);
+    expect(withoutComments(`'"`.repeat(BASE64_CHARS_MAX / 2)).length).toBe(BASE64_CHARS_MAX);
+    expect(withoutComments('"\n'.repeat(BASE64_CHARS_MAX / 2)).length).toBe(BASE64_CHARS_MAX);
   });
 });

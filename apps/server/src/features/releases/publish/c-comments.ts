@@ -31,7 +31,9 @@ function literalEnd(text: string, start: number): number {
 }
 
 function commentEnd(text: string, start: number): number {
-  const close = text[start + 1] === '*' ? text.indexOf('*/', start + 2) + 2 : text.indexOf('\n', start + 2);
-  // Not found: -1, or -1 + 2.
-  return close < start ? text.length : close;
+  const isBlock = text[start + 1] === '*';
+  const close = text.indexOf(isBlock ? '*/' : '\n', start + 2);
+  if (close < 0) return text.length;
+  // The line break stays: it ends the line of a directive too.
+  return isBlock ? close + 2 : close;
 }
