@@ -21,6 +21,9 @@ export class IngestCounters {
   recordsUnmatched = 0;
   /** Points of series beyond the bound of their run. */
   pointsBeyondSeriesMax = 0;
+  /** Stacks beyond the bound of their run, names beyond that of their device. */
+  stacksBeyondMax = 0;
+  namesBeyondMax = 0;
   /** Rows whose time was outside of what is believed. */
   timesClamped = 0;
   transactions = 0;

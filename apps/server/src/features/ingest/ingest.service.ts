@@ -13,6 +13,7 @@ import { IngestCounters } from './counters.js';
 import { Dispatcher } from './dispatcher.js';
 import { ingestDefaults, type IngestSettings } from './settings.js';
 import { connectWriter } from './write/connection.js';
+import { Dictionaries } from './write/dictionaries.js';
 import { DeviceNames } from './write/device-names.js';
 import { Releases } from './write/releases.js';
 import { Runs } from './write/runs.js';
@@ -48,6 +49,7 @@ export class IngestService implements OnApplicationBootstrap, OnModuleDestroy {
       releases: new Releases(blobs, nowMs),
       names: new DeviceNames(nowMs),
       series: new SeriesIds(nowMs),
+      dictionaries: new Dictionaries(nowMs),
       nowMs,
       settings,
     };

@@ -3,19 +3,29 @@ import type { CopyWriter } from '@bpfleet/btf';
 import { seriesText, type SeriesIds } from './series-ids.js';
 import { copyInto } from './copy.js';
 import { wholeCount } from '../decode/copy-values.js';
-import type { CopyTarget, NameRow, PointRow, Rows, StackRow } from '../decode/rows.js';
+import type { CopyTarget, PointRow, Rows } from '../decode/rows.js';
+import type { Dictionaries, DictionaryDrops } from './dictionaries.js';
 
 const SAMPLE: CopyTarget = { table: 'sample', columns: ['ts', 'series', 'value'] };
 const HIST: CopyTarget = { table: 'hist', columns: ['ts', 'series', 'sum', 'count', 'buckets'] };
 const INT8_OID = 20;
 
-export interface StoredRows {
-  readonly seriesIds: ReadonlyMap<string, bigint>;
+/** Rows that a bound kept out. */
+export interface RowDrops extends DictionaryDrops {
   readonly pointsDropped: number;
 }
 
+export interface StoredRows {
+  readonly seriesIds: ReadonlyMap<string, bigint>;
+  readonly drops: RowDrops;
+}
+
 /** Writes everything of `rows` inside of the caller's transaction. Locks are taken in one order by every writer. */
-export async function storeRows(client: pg.Client, rows: Rows, series: SeriesIds): Promise<StoredRows> {
+export async function storeRows(
+  client: pg.Client,
+  rows: Rows,
+  { series, dictionaries }: { readonly series: SeriesIds; readonly dictionaries: Dictionaries },
+): Promise<StoredRows> {
   const seriesIds = await series.resolve(client, seriesOf(rows.points));
   let pointsDropped = 0;
   for (const point of rows.points) {
@@ -23,10 +33,9 @@ export async function storeRows(client: pg.Client, rows: Rows, series: SeriesIds
     if (id === undefined) pointsDropped += 1;
     else encodePoint(rows, point, id);
   }
-  await storeStacks(client, rows.stacks);
-  await storeNames(client, rows.names);
+  const drops = await dictionaries.store(client, rows);
   for (const { sql, bytes } of rows.copies()) await copyInto(client, sql, bytes);
-  return { seriesIds, pointsDropped };
+  return { seriesIds, drops: { ...drops, pointsDropped } };
 }
 
 function* seriesOf(points: readonly PointRow[]) {
@@ -53,47 +62,4 @@ function encodePoint(rows: Rows, point: PointRow, id: bigint): void {
 function orNull(writer: CopyWriter, value: number | null): void {
   if (value === null) writer.null();
   else writer.float8(value);
-}
-
-async function storeStacks(client: pg.Client, stacks: readonly StackRow[]): Promise<void> {
-  // The last one of an id wins, as it would if each came alone.
-  const last = [
-    ...new Map(stacks.map((stack) => [`${stack.run} ${stack.boot} ${stack.map} ${stack.id}`, stack])).values(),
-  ];
-  if (last.length === 0) return;
-  await client.query(
-    `INSERT INTO telemetry.stack AS s (run, boot, map, id, device, frames)
-     SELECT run, boot, map, id, device, frames::bigint[]
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) AS n (run, boot, map, id, device, frames)
-     ORDER BY run, boot, map, id
-     ON CONFLICT (run, boot, map, id) DO UPDATE SET frames = excluded.frames, seen_at = now()
-       WHERE s.frames IS DISTINCT FROM excluded.frames`,
-    [
-      last.map(({ run }) => run),
-      last.map(({ boot }) => boot),
-      last.map(({ map }) => map),
-      last.map(({ id }) => id),
-      last.map(({ device }) => device),
-      last.map(({ frames }) => `{${frames.join(',')}}`),
-    ],
-  );
-}
-
-async function storeNames(client: pg.Client, names: readonly NameRow[]): Promise<void> {
-  const last = [...new Map(names.map((one) => [`${one.device} ${one.kind} ${one.id} ${one.boot}`, one])).values()];
-  if (last.length === 0) return;
-  await client.query(
-    `INSERT INTO telemetry.name AS s (device, boot, kind, id, name)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS n (device, boot, kind, id, name)
-     ORDER BY device, kind, id, boot
-     ON CONFLICT (device, kind, id, boot) DO UPDATE SET name = excluded.name, seen_at = now()
-       WHERE s.name IS DISTINCT FROM excluded.name`,
-    [
-      last.map(({ device }) => device),
-      last.map(({ boot }) => boot),
-      last.map(({ kind }) => kind),
-      last.map(({ id }) => id),
-      last.map(({ name }) => name),
-    ],
-  );
 }

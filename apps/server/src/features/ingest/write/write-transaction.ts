@@ -9,11 +9,12 @@ import { BatchRefused, type Stored } from '../decode/batch-context.js';
 import { storeBatch } from '../decode/store-batch.js';
 import { ledgerKeyText, lockLedger, saveLedger, type LedgerKey } from '../ledger/ledger.js';
 import { settle, type LedgerEntry } from '../ledger/settle.js';
+import type { Dictionaries } from './dictionaries.js';
 import type { DeviceNames } from './device-names.js';
 import type { Releases } from './releases.js';
 import type { Runs, RunRow } from './runs.js';
 import type { SeriesIds } from './series-ids.js';
-import { storeRows } from './store-rows.js';
+import { storeRows, type RowDrops } from './store-rows.js';
 
 export interface WriterParts {
   /** Names this writer's line in the tally. */
@@ -22,6 +23,7 @@ export interface WriterParts {
   readonly releases: Releases;
   readonly names: DeviceNames;
   readonly series: SeriesIds;
+  readonly dictionaries: Dictionaries;
   readonly nowMs: () => number;
   readonly settings: IngestSettings;
 }
@@ -44,7 +46,7 @@ export interface Written {
   readonly refused: readonly Refusal[];
   readonly stored: number;
   readonly duplicates: number;
-  readonly totals: Stored & { readonly pointsDropped: number };
+  readonly totals: Stored & RowDrops;
   /** By device and run, for the live view. */
   readonly tallies: ReadonlyMap<RunRow, RunTally>;
 }
@@ -75,14 +77,14 @@ export class WriteTransaction {
       const fresh = this.withoutSettled(batches, entries);
       if (refuseAll) this.refused.push(...fresh.map((batch) => ({ batch, ...refuseAll })));
       else await this.decodeAll(fresh);
-      const { seriesIds, pointsDropped } = await storeRows(this.client, this.rows, this.parts.series);
+      const { seriesIds, drops } = await storeRows(this.client, this.rows, this.parts);
       const settled = this.settle(keys, entries, batches);
       await saveLedger(this.client, settled);
       await this.tally();
       await this.client.query('COMMIT');
       this.parts.series.remember(seriesIds);
       const { refused, duplicates, tallies } = this;
-      const totals = { ...this.totals, pointsDropped };
+      const totals = { ...this.totals, ...drops };
       return { settled, refused, duplicates, tallies, totals, stored: this.stored.length };
     } catch (error) {
       await this.client.query('ROLLBACK').catch(() => undefined);

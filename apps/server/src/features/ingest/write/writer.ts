@@ -4,6 +4,7 @@ import type { BoundedLog } from '../bounded-log.js';
 import type { IngestCounters } from '../counters.js';
 import { cutConnection, withDeadline } from './connection.js';
 import { isAboutRows } from './sql-errors.js';
+import type { RowDrops } from './store-rows.js';
 import { WriteTransaction, type RefuseAll, type WriterParts, type Written } from './write-transaction.js';
 
 const GOODBYE_TIMEOUT_MS = 2000;
@@ -109,12 +110,21 @@ export class Writer {
     counters.samples += totals.samples;
     counters.recordsUnmatched += totals.recordsUnmatched;
     counters.timesClamped += totals.timesClamped;
-    counters.pointsBeyondSeriesMax += totals.pointsDropped;
+    this.noteDrops(totals);
     for (const { batch, reason, message } of written.refused) {
       counters.refuse(reason);
       const { stream, epoch, number } = batch.header;
       this.log.say(reason, `refused batch ${batch.device} ${stream} ${epoch}/${number}: ${message}`);
     }
+  }
+
+  private noteDrops({ pointsDropped, stacksDropped, namesDropped }: RowDrops): void {
+    const { counters, log } = this;
+    counters.pointsBeyondSeriesMax += pointsDropped;
+    counters.stacksBeyondMax += stacksDropped;
+    counters.namesBeyondMax += namesDropped;
+    if (stacksDropped > 0) log.say('stacks_full', `left out ${stacksDropped} stacks of runs that have too many`);
+    if (namesDropped > 0) log.say('names_full', `left out ${namesDropped} names of devices that have too many`);
   }
 
   private async recover(error: Error): Promise<void> {

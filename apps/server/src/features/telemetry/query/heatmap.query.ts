@@ -79,7 +79,9 @@ async function histogramRows(
     [device, metric, from, to, grid.stepSeconds, rowsMax + 1],
   );
   if (rows.length > rowsMax) {
-    throw queryTooLarge(`${metric} has more than ${rowsMax} states in this time; ask for a shorter time or longer steps`);
+    throw queryTooLarge(
+      `${metric} has more than ${rowsMax} states in this time; ask for a shorter time or longer steps`,
+    );
   }
   return rows.map((row) => ({ ...row, buckets: row.buckets.map(Number) }));
 }

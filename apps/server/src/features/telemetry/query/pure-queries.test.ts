@@ -71,7 +71,13 @@ describe('histograms', () => {
   });
 
   it('know the look before this one from others of the same time', () => {
-    const rows = [state('1', 1, [1]), state('2', 1, [1]), state('3', 11, [5]), state('4', 11, [7]), state('5', 21, [2])];
+    const rows = [
+      state('1', 1, [1]),
+      state('2', 1, [1]),
+      state('3', 11, [5]),
+      state('4', 11, [7]),
+      state('5', 21, [2]),
+    ];
     expect(histogramCounts(rows, 1, grid)).toEqual([[0], [12], [2], [0]]);
   });
 

@@ -3,10 +3,10 @@ import type pg from 'pg';
 import { Config } from '../../../config/config.js';
 import { Clock } from '../../../platform/clock.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
+import { forgetOld } from './forget-old.js';
 import { withSchemaLock } from './migrate.js';
 import { dropExpired, makePartitions, partitionedTables, type PartitionChanges } from './partitions.js';
 import { grantRoles } from './roles.js';
-import { telemetryLimits } from './settings.js';
 
 const INTERVAL_MS = 60 * 60 * 1000;
 
@@ -72,25 +72,4 @@ export class TelemetryMaintenance implements OnApplicationBootstrap, OnModuleDes
     if (failure !== undefined) throw failure;
     return { made, dropped };
   }
-}
-
-/** Rows of the unpartitioned tables that nothing in the store can refer to any more. */
-async function forgetOld(client: pg.ClientBase, now: Date, retentionDays: number): Promise<void> {
-  const before = (days: number) => new Date(now.getTime() - days * 86_400_000);
-  await client.query('DELETE FROM telemetry.ledger WHERE updated_at < $1', [before(telemetryLimits.ledgerKeepDays)]);
-  await client.query(
-    `WITH old AS (DELETE FROM telemetry.tally WHERE updated_at < $1 AND writer <> 'folded' RETURNING *)
-     INSERT INTO telemetry.tally AS t (writer, samples, events, first_at, last_at, updated_at)
-     SELECT 'folded', sum(samples), sum(events), min(first_at), max(last_at), now() FROM old HAVING count(*) > 0
-     ON CONFLICT (writer) DO UPDATE SET samples = t.samples + excluded.samples, events = t.events + excluded.events,
-       first_at = least(t.first_at, excluded.first_at), last_at = greatest(t.last_at, excluded.last_at), updated_at = now()`,
-    [before(1)],
-  );
-  const stale = before(retentionDays * 2 + 1);
-  await client.query(
-    `DELETE FROM telemetry.series s WHERE created_at < $1
-       AND NOT EXISTS (SELECT FROM telemetry.sample WHERE series = s.id)
-       AND NOT EXISTS (SELECT FROM telemetry.hist WHERE series = s.id)`,
-    [stale],
-  );
 }
