@@ -1,4 +1,4 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { parseUpTopic, serverFilters, WireError, type UpTopic } from '@bpfleet/wire';
 import { MqttLink } from '../../platform/mqtt/mqtt-link.js';
 import { DeviceGate } from './device-gate.js';
@@ -18,7 +18,6 @@ type Handlers = { readonly [K in UpTopic['kind']]?: MessageHandler<K> };
 /** The one way in for what devices say, telemetry aside: topic, sender, payload, handler, in this order. */
 @Injectable()
 export class ControlDispatcher implements OnApplicationBootstrap, OnModuleDestroy {
-  private readonly log = new Logger('ControlDispatcher');
   private readonly queues = new DeviceQueues();
   private readonly handlers: Handlers;
   private closed = false;
@@ -74,8 +73,7 @@ export class ControlDispatcher implements OnApplicationBootstrap, OnModuleDestro
       await handler.handle(message);
     } catch (error) {
       if (error instanceof WireError) return this.refusals.count(error.code, device, error.message);
-      // The device asks or reports again: everything it says is said again at its next sync or report.
-      this.log.error(`${topic.kind} of ${device}: ${(error as Error).stack ?? String(error)}`);
+      this.refusals.fail(topic.kind, device, error);
     }
   }
 }

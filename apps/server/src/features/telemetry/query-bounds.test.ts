@@ -15,10 +15,11 @@ let reads: TelemetryReads;
 beforeAll(async () => {
   database = await createTestDatabase();
   world = await StoreWorld.open(database.url, NOW);
-  reads = new TelemetryReads(world.sql);
+  reads = new TelemetryReads(world.config);
 });
 
 afterAll(async () => {
+  await reads?.onModuleDestroy();
   await world?.close();
   await database?.drop();
 });

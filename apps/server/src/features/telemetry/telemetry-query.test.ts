@@ -20,10 +20,10 @@ import {
   topicOf,
   type Fixture,
 } from '../../../test/telemetry/store-world.js';
+import { Config } from '../../config/config.js';
 import { contractValidation } from '../../http/validation.pipe.js';
 import { ProblemFilter } from '../../http/problem.filter.js';
 import { Clock } from '../../platform/clock.js';
-import { ControlSql } from '../../platform/sql/control-sql.js';
 import { TelemetryQueryModule } from './query/query.module.js';
 
 const NOW = new Date('2026-11-22T12:00:00.000Z');
@@ -176,11 +176,10 @@ async function startApi(): Promise<NestFastifyApplication> {
   @Global()
   @Module({
     providers: [
-      // Not the value itself: Nest would close it with the application.
-      { provide: ControlSql, useValue: { withTransaction: world.sql.withTransaction.bind(world.sql) } },
+      { provide: Config, useValue: world.config },
       { provide: Clock, useValue: world.clock },
     ],
-    exports: [ControlSql, Clock],
+    exports: [Config, Clock],
   })
   class TestPlatform {}
   @Module({ imports: [TestPlatform, TelemetryQueryModule] })

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import pg from 'pg';
 import { Config } from '../../config/config.js';
+import { poolTransaction } from './pool-transaction.js';
 
 /** How long a question waits for a connection: behind a database that is frozen, questions must not pile up without end. */
 export const CONNECTION_WAIT_MS_MAX = 10_000;
@@ -21,20 +22,8 @@ export class ControlSql implements OnModuleDestroy {
   }
 
   /** Commits what `fn` did, or rolls it back when it throws. */
-  async withTransaction<T>(fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
-    try {
-      await client.query('BEGIN');
-      const result = await fn(client);
-      await client.query('COMMIT');
-      return result;
-    } catch (error) {
-      await client.query('ROLLBACK').catch((lost: Error) => (broken = lost));
-      throw error;
-    } finally {
-      client.release(broken);
-    }
+  withTransaction<T>(fn: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return poolTransaction(this.pool, fn);
   }
 
   async onModuleDestroy(): Promise<void> {
