@@ -53,6 +53,7 @@ export type {
 } from './core/resolve.js';
 export type { Accessor, AccessSpec } from './core/spec.js';
 export type { SpecValue } from './core/value.js';
+export { essentialName } from './core/names.js';
 export { accessLineAt } from './core/access-line.js';
 export { findLongReads, findReadMismatches } from './core/read-sizes.js';
 export type { ReadMismatch, ReadMismatchKind } from './core/read-sizes.js';

@@ -51,6 +51,8 @@ export interface ResolvedRelocation {
   readonly target: RelocationTarget | undefined;
   /** The field has another size in the target, and a load or store cannot be changed to it: there the instruction is poisoned. */
   readonly resizeUnsafe: boolean;
+  /** Nothing of its kind and name is in the target or the modules that were given: another module may have it. */
+  readonly typeAbsent: boolean;
   /** In words, when it is poisoned, refused, or the answer is that something does not exist. */
   readonly reason: string | undefined;
 }
@@ -167,7 +169,7 @@ class Resolver {
     const reason =
       mismatch === undefined ? this.#noType(local.spec) : explainMismatch(local.spec, mismatch.btf, mismatch.mismatch);
     const missing = missingValue(relocation.kind);
-    if (missing === undefined) return decision('poisoned', local, { reason });
+    if (missing === undefined) return decision('poisoned', local, { reason, typeAbsent: candidates.length === 0 });
     return decision('resolved', local, { value: missing.value, reason });
   }
 
@@ -235,5 +237,14 @@ function checkAgreement(a: RelocationTarget, b: RelocationTarget): void {
 }
 
 function decision(outcome: RelocationOutcome, local: Local | undefined, more: Partial<Decision>): Decision {
-  return { outcome, local, value: undefined, target: undefined, resizeUnsafe: false, reason: undefined, ...more };
+  return {
+    outcome,
+    local,
+    value: undefined,
+    target: undefined,
+    resizeUnsafe: false,
+    typeAbsent: false,
+    reason: undefined,
+    ...more,
+  };
 }

@@ -17,6 +17,8 @@ const FENTRY = 'SEC("fentry/do_unlinkat") int p(void *ctx) { return 0; }';
 const PLAIN = 'SEC("raw_tp/sys_enter") int p(void *ctx) { return 0; }';
 const RING_4_MIB = `struct { int (*type)[27]; int (*max_entries)[${4 * MIB}]; } ring SEC(".maps"); ${PLAIN}`;
 const TUNED = `const volatile int old = 0; SEC("raw_tp/sys_enter") int p(struct task_struct___old *t) { return old ? t->state : 0; }`;
+const ELSEWHERE = `struct no_such_here { int x; } __attribute__((preserve_access_index));
+  SEC("raw_tp/sys_enter") int p(struct no_such_here *n) { return n->x; }`;
 
 const old = kernelFacts('arm64-5.10');
 const middle = kernelFacts('arm64-6.1');
@@ -28,7 +30,17 @@ describeWithKernel('pre-flight', ['clang'], () => {
   const objects = new Map<string, Buffer>();
 
   beforeAll(async () => {
-    for (const source of [READS_PID, READS_LONG, READS_OLD_STATE, TP_BTF, FENTRY, PLAIN, RING_4_MIB, TUNED]) {
+    for (const source of [
+      READS_PID,
+      READS_LONG,
+      READS_OLD_STATE,
+      TP_BTF,
+      FENTRY,
+      PLAIN,
+      RING_4_MIB,
+      TUNED,
+      ELSEWHERE,
+    ]) {
       objects.set(source, compileCore(source));
     }
     fleet = await PaperFleet.start();
@@ -131,6 +143,16 @@ describeWithKernel('pre-flight', ['clang'], () => {
       verdict: 'unknown',
       resolution: 'impossible',
       reasons: [{ kind: 'btf_wanted' }, {}],
+    });
+  });
+
+  it('leaves open what only a type of a module would decide, but where the kernel shows no types', async () => {
+    const release = await publish(ELSEWHERE);
+    for (const facts of [recent, armhf]) await fleet.device(facts);
+    await fleet.prove(release, recent);
+    expect(byKernel(await ask(release))).toEqual({
+      [recent.kernelRelease]: ['unknown', 1, 'type_elsewhere proven'],
+      [armhf.kernelRelease]: ['refuses', 1, 'poison'],
     });
   });
 

@@ -196,7 +196,9 @@ export function sourceOf({ btf }: AskedKernel): string | null {
 /** Whether what speaks against it may be turned off. */
 function isByParameter(resolution: Resolution, { tunables }: ObjectNeeds): boolean {
   return (
-    tunables.length > 0 && resolution.word === 'unknown' && resolution.reasons.some(({ kind }) => kind === 'poison')
+    tunables.length > 0 &&
+    resolution.word === 'unknown' &&
+    resolution.reasons.some(({ kind }) => kind === 'poison' || kind === 'type_elsewhere')
   );
 }
 

@@ -30,6 +30,16 @@ describeWithKernel('what a kernel would make of an object, by its types alone', 
     expect(unresolved).toMatchObject([{ kind: 'poison', program: 'p', sentence }]);
   });
 
+  it('leaves open whether a module has a type that the kernel itself has not, where modules are looked at', () => {
+    const object = compileCore(`struct no_such_here { int x; } __attribute__((preserve_access_index));
+SEC("raw_tp/x") int p(struct no_such_here *n) { return n->x; }`);
+    const kinds = (showsBtf: boolean) =>
+      resolveForKernel(object, arm64, { showsBtf }).unresolved.map(({ kind, sentence }) => [kind, sentence]);
+    const sentence = expect.stringMatching(/^Program p, p\.bpf\.c:\d+: there is no type `struct no_such_here`/);
+    expect(kinds(true)).toEqual([['type_elsewhere', sentence]]);
+    expect(kinds(false)).toEqual([['poison', sentence]]);
+  });
+
   it('names the line that reads what is gone by a helper, and not the one before it', () => {
     const object = compileCore(`SEC("raw_tp/x") int p(struct task_struct___old *t) {
   long state = 0;

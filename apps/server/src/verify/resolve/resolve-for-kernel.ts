@@ -17,10 +17,11 @@ import { readSentence } from '../lint/read-sizes.js';
 /**
  * - `refusal`: libbpf refuses the object there;
  * - `poison`: what the program uses is not in this kernel, and no constant keeps the program from getting there: the verifier
- *   refuses it, unless a parameter (`const volatile`) turns it away.
+ *   refuses it, unless a parameter (`const volatile`) turns it away;
+ * - `type_elsewhere`: the same, of a type that this kernel itself has not: a device that has loaded a module with it finds it there.
  */
 export interface Unresolved {
-  readonly kind: 'refusal' | 'poison';
+  readonly kind: 'refusal' | 'poison' | 'type_elsewhere';
   readonly program: string | undefined;
   readonly sentence: string;
 }
@@ -75,7 +76,7 @@ export function resolveForKernel(
       return { kind: 'refusal', program, sentence: sentenceOf(object, program, instruction, reason) };
     });
   const programs = patched.programs.filter(({ name }) => isLoaded(name));
-  const unresolved = [...refusals, ...poisons(object, resolution, programs)];
+  const unresolved = [...refusals, ...poisons(object, resolution, programs, showsBtf)];
   const reads = refusals.length > 0 ? [] : wrongReads(object, resolution);
   const mismatches = reads.filter(({ program }) => isLoaded(program));
   const needs = showsBtf ? [] : typeIdNeeds(object);
@@ -93,17 +94,35 @@ function loadedOf(object: BpfObjectFile): (program: string | undefined) => boole
   return (program) => program === undefined || !optional.has(program);
 }
 
-/** One for each thing that is missing in each program, however often it is used, with the line of the first of these. */
+interface Missing {
+  readonly kind: 'poison' | 'type_elsewhere';
+  readonly reason: string;
+}
+
+const SOMETHING_MISSING: Missing = { kind: 'poison', reason: 'it uses what this kernel does not have' };
+
+/**
+ * One for each thing that is missing in each program, however often it is used, with the line of the first of these. Where libbpf goes
+ * by the types that the kernel shows it looks among those of its modules for what is not there (bpf_core_find_cands), and not
+ * where it was given others.
+ */
 function poisons(
   object: BpfObjectFile,
   { relocations }: CoreResolution,
   programs: readonly PatchedProgram[],
+  showsBtf: boolean,
 ): Unresolved[] {
-  const reasons = new Map<string, string>();
-  for (const { relocation, outcome, resizeUnsafe, reason, target } of relocations) {
+  const missing = new Map<string, Missing>();
+  for (const { relocation, outcome, resizeUnsafe, typeAbsent, reason, target } of relocations) {
     const place = `${relocation.section}\0${relocation.offset}`;
-    if (outcome === 'poisoned') reasons.set(place, reason ?? 'it uses what this kernel does not have');
-    else if (resizeUnsafe) reasons.set(place, `\`${target?.path}\` has another size in this kernel`);
+    if (outcome === 'poisoned') {
+      missing.set(place, {
+        kind: typeAbsent && showsBtf ? 'type_elsewhere' : 'poison',
+        reason: reason ?? SOMETHING_MISSING.reason,
+      });
+    } else if (resizeUnsafe) {
+      missing.set(place, { kind: 'poison', reason: `\`${target?.path}\` has another size in this kernel` });
+    }
   }
   const found = new Map<string, Unresolved>();
   for (const { name, reachablePoison } of programs) {
@@ -111,10 +130,10 @@ function poisons(
     for (const at of reachablePoison) {
       const part = parts.find(({ first, instructionCount }) => at >= first && at < first + instructionCount);
       const place = part && `${part.section}\0${part.offset + (at - part.first) * INSTRUCTION_BYTES}`;
-      const reason = (place && reasons.get(place)) ?? 'it uses what this kernel does not have';
+      const { kind, reason } = missing.get(place ?? '') ?? SOMETHING_MISSING;
       const key = `${name}\0${reason}`;
       if (found.has(key)) continue;
-      found.set(key, { kind: 'poison', program: name, sentence: sentenceOf(object, name, at, reason) });
+      found.set(key, { kind, program: name, sentence: sentenceOf(object, name, at, reason) });
     }
   }
   return [...found.values()];

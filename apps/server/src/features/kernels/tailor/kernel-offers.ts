@@ -84,7 +84,8 @@ export class KernelOffers {
       const unsaid = !spare || readsGarbage(known);
       return unsaid ? refused(`${kernel} refused ${source.slice(0, BASIS_CHARS)}`, known) : own;
     }
-    if (!tailors) return own;
+    // With types that are handed to it libbpf looks in no modules.
+    if (!tailors || (spare && usesTypesElsewhere(known))) return own;
     // Without a number of relocations it could not even be read: the device is to say what it thinks.
     const useless = known.relocations === null || known.relocations === 0;
     if (useless || !understands || group.kernelBuildId === null) return own;
@@ -145,6 +146,10 @@ export class KernelOffers {
     );
     return rows[0];
   }
+}
+
+function usesTypesElsewhere({ reasons }: Known): boolean {
+  return (reasons ?? []).some(({ kind }) => kind === 'type_elsewhere');
 }
 
 function readsGarbage({ reasons }: Known): boolean {

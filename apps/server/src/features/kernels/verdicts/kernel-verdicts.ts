@@ -11,7 +11,8 @@ export type KernelVerdictWord = 'accepted' | 'refused' | 'unknown';
 
 /**
  * Of `resolve`: `refusal` (libbpf refuses the object), `poison` (it uses what is not there), `read_size` (it loads and reads
- * garbage), `type_id` (it attaches by types that the kernel does not show). Other stages have kinds of their own.
+ * garbage), `type_id` (it attaches by types that the kernel does not show), `type_elsewhere` (it uses a type that the kernel itself
+ * has not, and a module may). Other stages have kinds of their own.
  */
 export interface VerdictReason {
   readonly kind: string;

@@ -161,6 +161,6 @@ function wordFor(
     ...mismatches.map(({ program, sentence }) => ({ kind: 'read_size', program, sentence })),
   ];
   if (ok) return { verdict: 'accepted', reasons };
-  const certain = reasons.some(({ kind }) => kind !== 'poison' || !lateConstants);
+  const certain = reasons.some(({ kind }) => kind !== 'type_elsewhere' && (kind !== 'poison' || !lateConstants));
   return { verdict: certain ? 'refused' : 'unknown', reasons };
 }

@@ -1,9 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
+import type { Btf } from '@bpfleet/btf';
 import type { Facts } from '@bpfleet/wire';
 import { Config } from '../../../config/config.js';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { DomainError } from '../../../platform/errors.js';
-import { KernelVerdicts } from '../../kernels/index.js';
+import { KernelBtfError } from '../../../verify/index.js';
+import { KernelBtfs, KernelVerdicts } from '../../kernels/index.js';
 import type { KernelGroup } from '../../kernels/groups/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
 import {
@@ -49,6 +51,7 @@ export class LabSession {
     private readonly blobs: BlobStore,
     private readonly config: Config,
     private readonly params: LabParams,
+    private readonly btfs: KernelBtfs,
   ) {}
 
   /** False when there was nothing to do. Returns when the VM is gone and its lease given back, also when `stop` ends it early. */
@@ -132,13 +135,22 @@ export class LabSession {
       const prepared = await this.orders.prepare(release, boot.facts, params);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
       const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
-      const { lacks = [] } = boot.facts;
-      return await this.record(boot, job, verdictOfReport(report, prepared.order.object, { lacks }));
+      const kernel = { lacks: boot.facts.lacks ?? [], types: await this.typesOf(boot.facts) };
+      return await this.record(boot, job, verdictOfReport(report, prepared.order.object, kernel));
     } catch (error) {
       if (error instanceof MachineError) return this.notProven(boot, job, error);
       this.log.warn(`${boot.kernel.name}: ${(error as Error).message}`);
       await this.queue.again(job, boot.kernel.id, boot.holder, (error as Error).message);
       return false;
+    }
+  }
+
+  private async typesOf({ btfDigest }: Facts): Promise<Btf | undefined> {
+    try {
+      return btfDigest === null ? undefined : (await this.btfs.types(btfDigest))?.btf;
+    } catch (error) {
+      if (error instanceof KernelBtfError) return undefined;
+      throw error;
     }
   }
 

@@ -1,3 +1,4 @@
+import { essentialName, type Btf } from '@bpfleet/btf';
 import { explainReport, programVerdicts, type ProgramReport, type VerifierReport } from '../../../verify/index.js';
 import type { KernelVerdictWord, NewKernelVerdict, VerdictReason } from '../../kernels/index.js';
 
@@ -10,6 +11,8 @@ const CONSOLE_LINES_MAX = 40;
 export interface ProvingKernel {
   /** What it cannot do, by the names that agents report. */
   readonly lacks: readonly string[];
+  /** Its own types, without those of its modules; undefined where it shows none, or the server has them not. */
+  readonly types: Pick<Btf, 'idsByEssentialName'> | undefined;
 }
 
 /** What a kernel of the lab said of an object, as a verdict about all kernels of its group. Pure. */
@@ -39,10 +42,10 @@ function wordOf({ verdict, programs, reason }: VerifierReport, kernel: ProvingKe
   return verdict === 'unable' || isSymbolOfModules(reason ?? '', kernel) ? 'unknown' : 'refused';
 }
 
-/** Whether its hook alone is not there, and may be one of a module. */
+/** Whether its hook alone, or a type that it reads, is not there, and may be one of a module. */
 function isOfModules(program: ProgramReport, kernel: ProvingKernel): boolean {
   const { verdict, verifiedInstructions, log = '' } = program;
-  if (verdict !== 'unsupported') return false;
+  if (verdict !== 'unsupported') return usesTypeOfModules(log, kernel);
   // It was loaded. No module brings kprobes.
   if (verifiedInstructions !== undefined) return !/\(CONFIG_\w+\)$/.test(log);
   return isTypedHookOfModules(program, kernel);
@@ -56,6 +59,17 @@ function isOfModules(program: ProgramReport, kernel: ProvingKernel): boolean {
 function isTypedHookOfModules({ section, log = '' }: ProgramReport, { lacks }: ProvingKernel): boolean {
   const isOwn = /^\??(?:lsm|iter)/.test(section);
   return !isOwn && hasTypesOfModules(lacks) && log.includes('failed to find kernel BTF type ID of ');
+}
+
+/** libbpf's words for an instruction that it could not relocate, at which the verifier has stopped: the last it came to. */
+const UNRELOCATED = /failed to resolve CO-RE relocation <\w+> \[\d+\] (struct|union|enum|enum64|typedef) (\w+)/g;
+
+/** Where the kernel itself has a type of that name, libbpf does not look for others in its modules: then a field is gone. */
+function usesTypeOfModules(log: string, { lacks, types }: ProvingKernel): boolean {
+  const [, kind, name = ''] = [...log.matchAll(UNRELOCATED)].at(-1) ?? [];
+  if (types === undefined || kind === undefined || !hasTypesOfModules(lacks)) return false;
+  const kinds = kind.startsWith('enum') ? (['enum', 'enum64'] as const) : [kind as 'struct' | 'union' | 'typedef'];
+  return kinds.every((one) => types.idsByEssentialName(one, essentialName(name)).length === 0);
 }
 
 /** Names of variables that are not of the kernel's configuration, which libbpf reads itself. */

@@ -205,6 +205,22 @@ describe('what a kernel is said to do with a release', () => {
       { kernel: noBtf, machine: { takesAddenda: false }, known: added },
       /too old/,
     ],
+    [
+      'a field that is gone, though a module may have a type that is not there either',
+      {
+        known: {
+          resolution: {
+            word: 'refused',
+            reasons: [
+              { kind: 'type_elsewhere', sentence: 'x.' },
+              { kind: 'poison', sentence: 'gone.' },
+            ],
+          },
+          proofs: [],
+        },
+      },
+      /^gone\.$/,
+    ],
     ['what this kernel said', { proof: refusedBy('R1 is invalid') }, /^This kernel refused it: R1 is invalid\.$/],
     ['what its build said', { kernel: { id: 'x' }, proof: refusedBy('no') }, /This kernel refused it: no\./],
   ])('refuses: %s', (_, change, sentence) => {
@@ -293,6 +309,11 @@ describe('what a kernel is said to do with a release', () => {
       'and no kernel was asked',
       { known: { resolution: resolution('unknown', 'poison'), proofs: [] } },
       /A parameter may/,
+    ],
+    [
+      'a type that only a module may have, whatever the modules of the lab have',
+      { known: { resolution: resolution('unknown', 'type_elsewhere') } },
+      /^type_elsewhere\. Only where a module has it .* This very kernel/,
     ],
     [
       'whether it fits beside what is not attached yet',

@@ -99,6 +99,9 @@ function resolutionFindings(resolution: Resolution, { showsBtf }: KernelFacts, l
           return certain
             ? refusal(kind, sentence)
             : doubt(kind, `${sentence} A parameter may keep it from getting there.`);
+        case 'type_elsewhere':
+          // A kernel of the lab that has loaded it had a module with it, which a device may not have.
+          return doubt(kind, `${sentence} Only where a module has it and is loaded can it be loaded.`);
         default:
           return certain ? refusal(kind, sentence) : doubt(kind, sentence);
       }
