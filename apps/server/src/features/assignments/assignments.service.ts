@@ -8,6 +8,7 @@ import { DomainError, notFound } from '../../platform/errors.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
+import { AuditLog } from '../audit/index.js';
 import { DesiredQueue, lockIntents } from '../desired/queue/index.js';
 import { Devices, readSelector } from '../devices/index.js';
 import { checkParams, ReleaseCatalogue } from '../releases/catalogue/index.js';
@@ -43,6 +44,7 @@ export class Assignments {
     private readonly releases: ReleaseCatalogue,
     private readonly runs: Runs,
     private readonly queue: DesiredQueue,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Throws SELECTOR_INVALID, RELEASE_UNKNOWN, PARAM_INVALID, or ASSIGNMENTS_FULL. */
@@ -65,13 +67,16 @@ export class Assignments {
         matched.map((device) => device.id),
       );
       await this.live.publish({ type: 'assignment', assignment: id }, client);
+      const { probe, version } = release;
+      const details = { probe, version, selector: body.selector, params: body.params, devices: matched.length };
+      await this.audit.record(client, { actor, action: 'assignment.create', subject: id, details });
     });
     return this.get(id);
   }
 
   /** What it made is removed from its devices, unless an older assignment of the probe takes over. Twice is once. */
-  async withdraw(id: string): Promise<Assignment> {
-    const { selector } = await this.get(id);
+  async withdraw(actor: string, id: string): Promise<Assignment> {
+    const { probe, version, selector } = await this.get(id);
     await this.sql.withTransaction(async (client) => {
       await lockIntents(client, 'exclusive');
       const { rowCount } = await client.query(
@@ -86,6 +91,8 @@ export class Assignments {
       const matched = await this.devices.select(readSelector(selector), client);
       await this.queue.due(client, [...new Set([...running.rows, ...matched].map((device) => device.id))]);
       await this.live.publish({ type: 'assignment', assignment: id }, client);
+      const details = { probe, version, selector };
+      await this.audit.record(client, { actor, action: 'assignment.withdraw', subject: id, details });
     });
     return this.get(id);
   }

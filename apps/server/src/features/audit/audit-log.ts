@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
+import type { SqlTransaction } from '../../platform/prisma/prisma-sql.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 
 export interface AuditRecord {
@@ -48,23 +49,32 @@ export class AuditLog {
     private readonly clock: Clock,
   ) {}
 
-  async record(entry: AuditRecord): Promise<void> {
-    await this.sql.withTransaction(async (client) => {
-      await client.query('SELECT pg_advisory_xact_lock($1)', [CHAIN_LOCK]);
-      const last = await client.query<{ hash: string }>('SELECT hash FROM "AuditEntry" ORDER BY sequence DESC LIMIT 1');
-      const row = {
-        at: this.clock.now().toISOString(),
-        actor: entry.actor,
-        action: entry.action,
-        subject: entry.subject,
-        details: JSON.parse(JSON.stringify(entry.details ?? {})) as unknown,
-        previousHash: last.rows[0]?.hash ?? FIRST_HASH,
-      };
-      await client.query(
-        `INSERT INTO "AuditEntry" (at, actor, action, subject, details, "previousHash", hash) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-        [row.at, row.actor, row.action, row.subject, JSON.stringify(row.details), row.previousHash, hashOf(row)],
-      );
-    });
+  /**
+   * In the transaction of what is recorded, so that neither is there without the other. Its last statement: until COMMIT
+   * every other writer of the chain waits, and whoever waits for the chain must hold nothing that this one still needs.
+   */
+  async record(transaction: SqlTransaction, entry: AuditRecord): Promise<void> {
+    await transaction.query('SELECT pg_advisory_xact_lock($1::bigint)::text', [CHAIN_LOCK]);
+    const { rows } = await transaction.query('SELECT hash FROM "AuditEntry" ORDER BY sequence DESC LIMIT 1');
+    const last = rows[0] as { hash: string } | undefined;
+    const row = {
+      at: this.clock.now().toISOString(),
+      actor: entry.actor,
+      action: entry.action,
+      subject: entry.subject,
+      details: JSON.parse(JSON.stringify(entry.details ?? {})) as unknown,
+      previousHash: last?.hash ?? FIRST_HASH,
+    };
+    await transaction.query(
+      `INSERT INTO "AuditEntry" (at, actor, action, subject, details, "previousHash", hash)
+       VALUES ($1::timestamptz, $2, $3, $4, $5::jsonb, $6, $7)`,
+      [row.at, row.actor, row.action, row.subject, JSON.stringify(row.details), row.previousHash, hashOf(row)],
+    );
+  }
+
+  /** What changes nothing else, such as a refusal. */
+  async recordAlone(entry: AuditRecord): Promise<void> {
+    await this.sql.withTransaction((client) => this.record(client, entry));
   }
 
   /** The sequence number of the first entry that does not follow from the ones before it, or undefined when all do. */

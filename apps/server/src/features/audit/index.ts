@@ -1,2 +1,2 @@
-export { AuditLog } from './audit-log.js';
+export { AuditLog, type AuditRecord } from './audit-log.js';
 export { AuditModule } from './audit.module.js';

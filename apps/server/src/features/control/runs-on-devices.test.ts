@@ -46,7 +46,7 @@ describe('assignments', () => {
     expect((await bench.get(Assignments).get(assignment.id)).runs).toEqual({ OFFERED: 1 });
     expect(bench.link.sentTo(bergen)).toEqual([]);
 
-    await bench.get(Devices).update(bergen, { labels: { site: 'oslo' } });
+    await bench.get(Devices).update('alice', bergen, { labels: { site: 'oslo' } });
     await settle(bench);
     expect((await bench.get(Assignments).get(assignment.id)).runs).toEqual({ OFFERED: 1, DEFERRED: 1 });
     await sync(bench, bergen);
@@ -76,7 +76,7 @@ describe('assignments', () => {
     const states = async () =>
       (await bench.get(Runs).list({ device, limit: 10 })).map(({ version, state }) => `${version} ${state}`).sort();
     expect(await states()).toEqual(['1.0.0 SUPERSEDED', '2.0.0 DEFERRED']);
-    await bench.get(Assignments).withdraw(newer.id);
+    await bench.get(Assignments).withdraw('alice', newer.id);
     await settle(bench);
     expect(await states()).toEqual(['1.0.0 DEFERRED', '1.0.0 SUPERSEDED', '2.0.0 SUPERSEDED']);
     const { desired } = await sync(bench, device);
@@ -94,7 +94,7 @@ describe('assignments', () => {
     await settle(bench);
     const after = await bench.get(Runs).list({ device, limit: 10 });
     expect(after).toMatchObject([{ id: run?.id, intent: again.id }]);
-    await bench.get(Devices).update(device, { name: 'another name' });
+    await bench.get(Devices).update('alice', device, { name: 'another name' });
     await settle(bench);
     expect((await bench.get(Devices).get(device)).desiredGeneration).toBe(2);
   });

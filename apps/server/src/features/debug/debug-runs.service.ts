@@ -5,6 +5,7 @@ import type { BodyOf } from '../../http/route.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError } from '../../platform/errors.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
+import { AuditLog } from '../audit/index.js';
 import { DEBUG_ENTRIES_MAX, DesiredQueue } from '../desired/queue/index.js';
 import { Devices } from '../devices/index.js';
 import { checkParams, ReleaseCatalogue } from '../releases/catalogue/index.js';
@@ -23,6 +24,7 @@ export class DebugRuns {
     private readonly runs: Runs,
     private readonly transitions: RunTransitions,
     private readonly queue: DesiredQueue,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Throws DEVICE_UNKNOWN, DEVICE_INACTIVE, RELEASE_UNKNOWN, PARAM_INVALID, or DEBUG_SLOTS_FULL. */
@@ -45,6 +47,9 @@ export class DebugRuns {
         endsAt,
         reason: `${actor} asked for ${body.minutes} minutes`,
       });
+      const { device, minutes, params } = body;
+      const details = { device, probe: release.probe, version: release.version, minutes, params };
+      await this.audit.record(client, { actor, action: 'debug.create', subject: id, details });
     });
     return this.view(id);
   }
@@ -61,7 +66,9 @@ export class DebugRuns {
         const to = isAttached(run.state) ? 'ENDED' : 'REMOVED';
         const move = { id, deviceId: run.device, from: run.state, to, reason: `${actor} stopped it` } as const;
         await this.queue.due(client, [run.device]);
-        return this.transitions.decide(client, move);
+        if (!(await this.transitions.decide(client, move))) return false;
+        await this.audit.record(client, { actor, action: 'debug.stop', subject: id, details: { device: run.device } });
+        return true;
       });
       if (stopped) return this.view(id);
     }

@@ -8,6 +8,7 @@ import { LiveBus } from '../../platform/live/live-bus.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { parseSelector, SelectorError, selects, type Selector } from '../assignments/selector/index.js';
+import { AuditLog } from '../audit/index.js';
 import { DesiredQueue } from '../desired/queue/index.js';
 import { Runs } from '../runs/index.js';
 import { deviceView, type DeviceRow } from './device.view.js';
@@ -47,6 +48,7 @@ export class Devices {
     private readonly live: LiveBus,
     private readonly runs: Runs,
     private readonly queue: DesiredQueue,
+    private readonly audit: AuditLog,
   ) {}
 
   /** By name. `selector` is over all devices that are active; without one every device is listed. */
@@ -76,7 +78,7 @@ export class Devices {
   }
 
   /** Name and labels are a person's; new labels may change what the device should run. */
-  async update(id: string, change: BodyOf<'updateDevice'>): Promise<Device> {
+  async update(actor: string, id: string, change: BodyOf<'updateDevice'>): Promise<Device> {
     const name = change.name === undefined ? undefined : cleanText(change.name);
     if (name === '')
       throw new DomainError(422, 'DEVICE_NAME_EMPTY', 'the name holds no visible character; give another');
@@ -89,6 +91,7 @@ export class Devices {
       if (!row) throw notFound('device', id);
       await this.queue.due(client, [id]);
       await this.live.publish({ type: 'device', device: id, online: row.online }, client);
+      await this.audit.record(client, { actor, action: 'device.update', subject: id, details: change });
     });
     return this.get(id);
   }

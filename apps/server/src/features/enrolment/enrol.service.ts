@@ -42,10 +42,11 @@ export class Enrolment {
         [issued.serial, device, issued.pem, now, issued.expiresAt],
       );
       await this.live.publish({ type: 'device', device, online: false }, client);
+      const token = request.token.split('.')[1] ?? '';
+      const entry = { actor: `token:${token}`, action: 'device.enrol', subject: device, details: { name } };
+      await this.audit.record(client, entry);
       return issued.pem;
     });
-    const token = request.token.split('.')[1] ?? '';
-    await this.audit.record({ actor: `token:${token}`, action: 'device.enrol', subject: device, details: { name } });
     return {
       device,
       certificate,

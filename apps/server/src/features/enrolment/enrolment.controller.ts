@@ -2,7 +2,6 @@ import { Controller, Param, Req } from '@nestjs/common';
 import type { User } from '@bpfleet/api';
 import type { FastifyRequest } from 'fastify';
 import { Route, RouteBody, type BodyOf, type ResponseOf } from '../../http/route.js';
-import { AuditLog } from '../audit/index.js';
 import { CurrentUser, Public, RequireRole } from '../session/index.js';
 import { EnrolRate } from './enrol-rate.js';
 import { Enrolment } from './enrol.service.js';
@@ -14,19 +13,15 @@ export class EnrolmentController {
     private readonly tokens: EnrolmentTokens,
     private readonly enrolment: Enrolment,
     private readonly rate: EnrolRate,
-    private readonly audit: AuditLog,
   ) {}
 
   @RequireRole('operator')
   @Route('createEnrolmentToken')
-  async createToken(
+  createToken(
     @CurrentUser() user: User,
     @RouteBody('createEnrolmentToken') body: BodyOf<'createEnrolmentToken'>,
   ): Promise<ResponseOf<'createEnrolmentToken'>> {
-    const created = await this.tokens.create(user.username, body);
-    const details = { name: created.name, uses: created.usesLeft, expiresAt: created.expiresAt };
-    await this.audit.record({ actor: user.username, action: 'enrolment-token.create', subject: created.id, details });
-    return created;
+    return this.tokens.create(user.username, body);
   }
 
   @RequireRole('operator')
@@ -38,8 +33,7 @@ export class EnrolmentController {
   @RequireRole('operator')
   @Route('revokeEnrolmentToken')
   async revokeToken(@CurrentUser() user: User, @Param('id') id: string): Promise<object> {
-    await this.tokens.revoke(id);
-    await this.audit.record({ actor: user.username, action: 'enrolment-token.revoke', subject: id });
+    await this.tokens.revoke(user.username, id);
     return {};
   }
 

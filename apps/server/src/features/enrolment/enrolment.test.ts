@@ -109,7 +109,7 @@ describe('enrolment', () => {
       text.replace(root, 'f'.repeat(64)),
     ];
     for (const one of bad) await expect(enrol(one)).rejects.toMatchObject({ code: 'TOKEN_UNKNOWN' });
-    await bench.get(EnrolmentTokens).revoke(id);
+    await bench.get(EnrolmentTokens).revoke('alice', id);
     await expect(enrol(text)).rejects.toMatchObject({ code: 'TOKEN_UNKNOWN' });
   });
 

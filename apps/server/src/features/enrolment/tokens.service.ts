@@ -7,7 +7,9 @@ import type { BodyOf, ResponseOf } from '../../http/route.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError, notFound } from '../../platform/errors.js';
 import { ServerKeys } from '../../platform/keys/server-keys.js';
+import { sqlOf } from '../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
+import { AuditLog } from '../audit/index.js';
 import { InstallCommand } from '../agent-packages/index.js';
 import { cleanLabels, cleanText } from '../devices/index.js';
 
@@ -31,23 +33,29 @@ export class EnrolmentTokens {
     private readonly keys: ServerKeys,
     private readonly clock: Clock,
     private readonly install: InstallCommand,
+    private readonly audit: AuditLog,
   ) {}
 
   async create(actor: string, body: BodyOf<'createEnrolmentToken'>): Promise<ResponseOf<'createEnrolmentToken'>> {
     const minted = mintEnrolmentToken(this.keys.root.digest);
     const now = this.clock.now();
-    const row = await this.prisma.enrolmentToken.create({
-      data: {
-        id: minted.id,
-        name: cleanText(body.name),
-        secretDigest: minted.secretDigest,
-        rootDigest: minted.rootDigest,
-        labels: cleanLabels(body.labels),
-        usesLeft: body.uses,
-        createdBy: actor,
-        createdAt: now,
-        expiresAt: new Date(now.getTime() + body.expiresInMinutes * 60_000),
-      },
+    const data = {
+      id: minted.id,
+      name: cleanText(body.name),
+      secretDigest: minted.secretDigest,
+      rootDigest: minted.rootDigest,
+      labels: cleanLabels(body.labels),
+      usesLeft: body.uses,
+      createdBy: actor,
+      createdAt: now,
+      expiresAt: new Date(now.getTime() + body.expiresInMinutes * 60_000),
+    };
+    const details = { name: data.name, uses: data.usesLeft, expiresAt: data.expiresAt };
+    const row = await this.prisma.$transaction(async (transaction) => {
+      const created = await transaction.enrolmentToken.create({ data });
+      const entry = { actor, action: 'enrolment-token.create', subject: created.id, details };
+      await this.audit.record(sqlOf(transaction), entry);
+      return created;
     });
     return { ...tokenView(row), token: minted.text, ...(await this.install.forToken(minted.text)) };
   }
@@ -57,9 +65,12 @@ export class EnrolmentTokens {
     return rows.map(tokenView);
   }
 
-  async revoke(id: string): Promise<void> {
-    const { count } = await this.prisma.enrolmentToken.deleteMany({ where: { id } });
-    if (count === 0) throw notFound('enrolment token', id);
+  async revoke(actor: string, id: string): Promise<void> {
+    await this.prisma.$transaction(async (transaction) => {
+      const { count } = await transaction.enrolmentToken.deleteMany({ where: { id } });
+      if (count === 0) throw notFound('enrolment token', id);
+      await this.audit.record(sqlOf(transaction), { actor, action: 'enrolment-token.revoke', subject: id });
+    });
   }
 
   /**

@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream';
 import { BTF_BYTES_MAX, type KernelBtf, type User } from '@bpfleet/api';
 import { Route, RouteQuery, type QueryOf, type ResponseOf } from '../../http/route.js';
 import { readUpload, RouteUpload } from '../../http/upload.js';
-import { AuditLog } from '../audit/index.js';
 import { CurrentUser, RequireRole } from '../session/index.js';
 import { KernelBuilds } from './btf/kernel-builds.js';
 import { KernelList } from './kernel-list.js';
@@ -13,7 +12,6 @@ export class KernelsController {
   constructor(
     private readonly kernels: KernelList,
     private readonly builds: KernelBuilds,
-    private readonly audit: AuditLog,
   ) {}
 
   @Route('listKernels')
@@ -43,8 +41,6 @@ export class KernelsController {
     const bytes = await readUpload(upload, BTF_BYTES_MAX);
     const replace = query.replace === 'true';
     const digest = await this.builds.add(user.username, { bytes, buildId, release, arch, replace });
-    const details = { digest, bytes: bytes.length, release, arch, replace };
-    await this.audit.record({ actor: user.username, action: 'btf.add', subject: buildId, details });
     return this.kernels.btf(digest);
   }
 }

@@ -144,11 +144,11 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       const { id } = await lab.publish();
       expect(await lab.settle()).toBe(1);
       expect(await lab.settle()).toBe(0);
-      expect(await lab.kernels.prove(id, 'board')).toBe(1);
+      expect(await lab.kernels.prove('kari', id, 'board')).toBe(1);
       expect(await lab.settle()).toBe(1);
       expect(machines.proofs).toHaveLength(2);
-      await expect(lab.kernels.prove(id, 'nothing')).rejects.toMatchObject({ code: 'LAB_KERNEL_UNKNOWN' });
-      await expect(lab.kernels.prove('nothing', undefined)).rejects.toMatchObject({ code: 'RELEASE_UNKNOWN' });
+      await expect(lab.kernels.prove('kari', id, 'nothing')).rejects.toMatchObject({ code: 'LAB_KERNEL_UNKNOWN' });
+      await expect(lab.kernels.prove('kari', 'nothing', undefined)).rejects.toMatchObject({ code: 'RELEASE_UNKNOWN' });
     });
 
     it('proves again what older code had proven, whose word counts no more, and leaves to newer code what that has queued', async () => {
@@ -233,7 +233,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       const { id } = await lab.publish();
       const kernel = await lab.addKernel('board');
       await lab.settle();
-      await lab.kernels.prove(id, undefined);
+      await lab.kernels.prove('kari', id, undefined);
       await lab.queue.claim('dead');
       const job = await lab.queue.next(kernel, 'dead', { shared: false });
       expect(await lab.run('two')).toBe(false);
@@ -259,7 +259,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       const { id } = await lab.publish();
       const kernel = await lab.addKernel('board');
       await lab.settle();
-      await lab.kernels.prove(id, undefined);
+      await lab.kernels.prove('kari', id, undefined);
       for (let at = 0; at < FAILURES_MAX; at++) {
         await lab.queue.claim(`dead-${at}`);
         await lab.queue.next(kernel, `dead-${at}`, { shared: false });
@@ -313,7 +313,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
       expect(await words([release])).toEqual(['none']);
       machines.answer(release.object, 'accept');
       expect(await lab.settle()).toBe(0);
-      await lab.kernels.prove(release.id, undefined);
+      await lab.kernels.prove('kari', release.id, undefined);
       await lab.settle();
       expect(await words([release])).toEqual(['accepted']);
     });
@@ -337,7 +337,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
         reason: 'it found no disk',
         console: '[0.1] Booting\nbpfleet-vm: no disk',
       });
-      await lab.kernels.prove(release.id, 'board');
+      await lab.kernels.prove('kari', release.id, 'board');
       expect(await lab.settle()).toBe(1);
       expect(await kernelRow()).toMatchObject({ state: 'ready', reason: null, console: null });
       expect(await words([release])).toEqual(['accepted']);
@@ -377,7 +377,7 @@ describeWithKernel('the kernel lab', ['clang'], () => {
     it('a kernel that is removed while it proves: nothing of it comes back', async () => {
       await lab.publish();
       await lab.addKernel('board');
-      machines.onProof = async () => void (await lab.kernels.remove('board'));
+      machines.onProof = async () => void (await lab.kernels.remove('kari', 'board'));
       expect(await lab.run()).toBe(true);
       expect([machines.running, await lab.bench.prisma.labKernel.count(), (await jobs()).length]).toEqual([0, 0, 0]);
     });

@@ -142,7 +142,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
       ['SUSPECT_CRASH', { code: 'SUSPECT_CRASH', message: 'the device went down with it' }],
     ] as const)('says why it never ran: %s', async (state, error) => {
       const one = await offered(READS_PID);
-      await bench.get(Assignments).withdraw(one.assignment.id);
+      await bench.get(Assignments).withdraw('alice', one.assignment.id);
       await settle(bench);
       const dropped = bench.get(Refusals).snapshot()['RUN_STATE'];
       await one.say(state, { error });
@@ -160,7 +160,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
 
     it('is said once, however often and in whatever order it is told', async () => {
       const one = await offered(READS_PID);
-      await bench.get(Assignments).withdraw(one.assignment.id);
+      await bench.get(Assignments).withdraw('alice', one.assignment.id);
       await settle(bench);
       await one.say('REJECTED', { error: NO_BTF });
       const { history } = await one.get();
@@ -175,7 +175,7 @@ describeWithKernel('a refusal that the server hears late', ['clang'], () => {
     it('outlives the device’s tidying up', async () => {
       const one = await offered(READS_PID);
       await one.say('FAILED', { error: NO_BTF });
-      await bench.get(Assignments).withdraw(one.assignment.id);
+      await bench.get(Assignments).withdraw('alice', one.assignment.id);
       await settle(bench);
       await one.say('REMOVED');
       expect(await one.get()).toMatchObject({ state: 'REMOVED', error: NO_BTF });

@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ADMIN_PASSWORD, logIn, startApp, type TestApp } from '../../../test/start-app.js';
+import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { HealthModule } from '../health/index.js';
 import { SessionModule } from './index.js';
 
@@ -39,6 +40,19 @@ describe('a flood of log-ins', () => {
   it('gets ten guesses of a name, though all are asked at once', async () => {
     const statuses = await Promise.all(Array.from({ length: 50 }, () => guess('admin')));
     expect(counted(statuses)).toEqual({ 401: 10, 429: 40 });
+    const entries = await server.app.get(PrismaService).auditEntry.findMany({ orderBy: { sequence: 'asc' } });
+    expect(entries.map(({ action, subject }) => `${action} ${subject}`).sort()).toEqual([
+      'session.refused admin',
+      'session.throttled log-in',
+    ]);
+    expect(entries[0]).toMatchObject({ actor: 'anonymous', details: { address: '127.0.0.1' } });
+  });
+
+  it('is in the audit log by a few entries, none of which holds a name that nobody has', async () => {
+    await Promise.all(Array.from({ length: 40 }, (_, at) => guess(`my secret ${at}`)));
+    const entries = await server.app.get(PrismaService).auditEntry.findMany();
+    expect(entries.length).toBeLessThanOrEqual(2);
+    expect(JSON.stringify(entries.map(({ subject, details }) => [subject, details]))).not.toContain('secret');
   });
 
   it('does not lock out who knows the password, at another address', async () => {

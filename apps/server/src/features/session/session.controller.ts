@@ -3,7 +3,6 @@ import type { User } from '@bpfleet/api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Route, RouteBody, type BodyOf, type ResponseOf } from '../../http/route.js';
 import { notFound } from '../../platform/errors.js';
-import { AuditLog } from '../audit/index.js';
 import { CurrentUser, Public, SESSION_COOKIE } from './session.guard.js';
 import { SessionService } from './session.service.js';
 
@@ -11,10 +10,7 @@ type TokenRow = Awaited<ReturnType<SessionService['listTokens']>>[number];
 
 @Controller()
 export class SessionController {
-  constructor(
-    private readonly sessions: SessionService,
-    private readonly audit: AuditLog,
-  ) {}
+  constructor(private readonly sessions: SessionService) {}
 
   @Public()
   @Route('login')
@@ -31,7 +27,6 @@ export class SessionController {
       path: '/',
       expires: expiresAt,
     });
-    await this.audit.record({ actor: user.username, action: 'session.login', subject: user.username });
     return user;
   }
 
@@ -55,7 +50,6 @@ export class SessionController {
     @Req() request: FastifyRequest,
   ) {
     await this.sessions.changePassword(user, body.current, body.next, request.ip);
-    await this.audit.record({ actor: user.username, action: 'password.change', subject: user.username });
     return {};
   }
 
@@ -65,12 +59,6 @@ export class SessionController {
     @RouteBody('createApiToken') body: BodyOf<'createApiToken'>,
   ): Promise<ResponseOf<'createApiToken'>> {
     const { row, secret } = await this.sessions.createToken(user, body);
-    await this.audit.record({
-      actor: user.username,
-      action: 'token.create',
-      subject: row.name,
-      details: { id: row.id },
-    });
     return { ...tokenView(row), token: secret };
   }
 
@@ -82,7 +70,6 @@ export class SessionController {
   @Route('revokeApiToken')
   async revokeApiToken(@CurrentUser() user: User, @Param('id') id: string) {
     if (!(await this.sessions.revokeToken(user, id))) throw notFound('API token', id);
-    await this.audit.record({ actor: user.username, action: 'token.revoke', subject: id });
     return {};
   }
 }

@@ -5,9 +5,12 @@ import { roles, type Role, type User } from '@bpfleet/api';
 import { Config } from '../../config/config.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError } from '../../platform/errors.js';
+import { sqlOf } from '../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { Slots } from '../../platform/slots.js';
-import { LoginThrottle, tooMany } from './login-throttle.js';
+import { AuditLog } from '../audit/index.js';
+import { LoginThrottle, networkOf, tooMany, type LoginAttempt } from './login-throttle.js';
+import { RefusedLogIns } from './refused-log-ins.js';
 
 const SESSION_HOURS = 12;
 /** Each takes a thread of libuv and 19 MiB for some tens of milliseconds; the others of the four have files to read. */
@@ -30,6 +33,8 @@ export class SessionService implements OnModuleInit {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly throttle: LoginThrottle,
+    private readonly audit: AuditLog,
+    private readonly refused: RefusedLogIns,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -55,13 +60,21 @@ export class SessionService implements OnModuleInit {
     const row = await this.tried(username, address, async () => {
       const found = await this.prisma.user.findUnique({ where: { username } });
       const right = await this.slots.use(() => verify(found?.passwordHash ?? this.decoy, password));
-      return right ? (found ?? undefined) : undefined;
+      if (found && right) return found;
+      // A name that nobody has may be a password that was typed into the wrong field.
+      const subject = found?.username ?? 'a name that nobody has';
+      await this.note('session.refused', subject, address);
+      return undefined;
     });
     if (!row) throw new DomainError(401, 'LOGIN_FAILED', 'the name or the password is wrong');
     const secret = randomBytes(32).toString('base64url');
     const expiresAt = new Date(this.clock.now().getTime() + SESSION_HOURS * 3_600_000);
     await this.prisma.session.deleteMany({ where: { expiresAt: { lt: this.clock.now() } } });
-    await this.prisma.session.create({ data: { secretDigest: secretDigest(secret), userId: row.id, expiresAt } });
+    await this.prisma.$transaction(async (transaction) => {
+      await transaction.session.create({ data: { secretDigest: secretDigest(secret), userId: row.id, expiresAt } });
+      const entry = { actor: username, action: 'session.login', subject: username, details: { address } };
+      await this.audit.record(sqlOf(transaction), entry);
+    });
     return { user: { id: row.id, username: row.username, role: row.role }, secret, expiresAt };
   }
 
@@ -73,14 +86,18 @@ export class SessionService implements OnModuleInit {
   async changePassword(user: User, current: string, next: string, address: string): Promise<void> {
     const row = await this.tried(user.username, address, async () => {
       const found = await this.prisma.user.findUniqueOrThrow({ where: { id: user.id } });
-      return (await this.slots.use(() => verify(found.passwordHash, current))) ? found : undefined;
+      if (await this.slots.use(() => verify(found.passwordHash, current))) return found;
+      await this.note('password.refused', user.username, address);
+      return undefined;
     });
     if (!row) throw new DomainError(403, 'PASSWORD_WRONG', 'the current password is wrong; nothing was changed');
     const passwordHash = await this.slots.use(() => hash(next));
-    await this.prisma.$transaction([
-      this.prisma.user.update({ where: { id: user.id }, data: { passwordHash } }),
-      this.prisma.session.deleteMany({ where: { userId: user.id } }),
-    ]);
+    const entry = { actor: user.username, action: 'password.change', subject: user.username, details: { address } };
+    await this.prisma.$transaction(async (transaction) => {
+      await transaction.user.update({ where: { id: user.id }, data: { passwordHash } });
+      await transaction.session.deleteMany({ where: { userId: user.id } });
+      await this.audit.record(sqlOf(transaction), entry);
+    });
   }
 
   async userOfSession(secret: string): Promise<User | undefined> {
@@ -113,7 +130,18 @@ export class SessionService implements OnModuleInit {
     const secret = `bpft_${randomBytes(32).toString('base64url')}`;
     const expiresAt = new Date(this.clock.now().getTime() + request.expiresInDays * 86_400_000);
     const data = { userId: user.id, name: request.name, role, secretDigest: secretDigest(secret), expiresAt };
-    return { row: await this.prisma.apiToken.create({ data }), secret };
+    const row = await this.prisma.$transaction(async (transaction) => {
+      const created = await transaction.apiToken.create({ data });
+      const details = { id: created.id, role, expiresAt };
+      await this.audit.record(sqlOf(transaction), {
+        actor: user.username,
+        action: 'token.create',
+        subject: request.name,
+        details,
+      });
+      return created;
+    });
+    return { row, secret };
   }
 
   listTokens(user: User) {
@@ -121,13 +149,17 @@ export class SessionService implements OnModuleInit {
   }
 
   async revokeToken(user: User, id: string): Promise<boolean> {
-    const { count } = await this.prisma.apiToken.deleteMany({ where: { id, userId: user.id } });
-    return count > 0;
+    return this.prisma.$transaction(async (transaction) => {
+      const { count } = await transaction.apiToken.deleteMany({ where: { id, userId: user.id } });
+      if (count === 0) return false;
+      await this.audit.record(sqlOf(transaction), { actor: user.username, action: 'token.revoke', subject: id });
+      return true;
+    });
   }
 
   /** Undefined for a wrong password, which stays counted against this name at this address. */
   private async tried<T>(name: string, address: string, find: () => Promise<T | undefined>): Promise<T | undefined> {
-    const attempt = this.throttle.begin(name, address);
+    const attempt = await this.attempt(name, address);
     try {
       const found = await find();
       if (found !== undefined) attempt.succeeded();
@@ -136,6 +168,19 @@ export class SessionService implements OnModuleInit {
       attempt.giveBack();
       throw error;
     }
+  }
+
+  private async attempt(name: string, address: string): Promise<LoginAttempt> {
+    try {
+      return this.throttle.begin(name, address);
+    } catch (error) {
+      await this.note('session.throttled', 'log-in', address);
+      throw error;
+    }
+  }
+
+  private note(action: string, subject: string, address: string): Promise<void> {
+    return this.refused.note({ actor: 'anonymous', action, subject, details: { address: networkOf(address) } });
   }
 }
 

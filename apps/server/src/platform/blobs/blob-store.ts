@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type pg from 'pg';
 import { digestOf } from '@bpfleet/trust';
 import { Clock } from '../clock.js';
 import { ControlSql } from '../sql/control-sql.js';
@@ -13,11 +14,11 @@ export class BlobStore {
 
   /**
    * Stores the bytes once and returns their digest. What is here already counts as new again: whoever puts it is about to name
-   * it, and a clean-up by age must not take it away in between. (Postgres keeps the bytes out of line, so only the row is new.)
+   * it, and a clean-up by age must not take it away in between. (Postgres keeps the bytes out of line, so only the row is new.) With `client`, in its transaction.
    */
-  async put(kind: string, bytes: Buffer): Promise<string> {
+  async put(kind: string, bytes: Buffer, client?: pg.PoolClient): Promise<string> {
     const digest = digestOf(bytes);
-    await this.sql.pool.query(
+    await (client ?? this.sql.pool).query(
       `INSERT INTO "Blob" (digest, kind, bytes, "createdAt") VALUES ($1, $2, $3, $4)
        ON CONFLICT (digest) DO UPDATE SET "createdAt" = GREATEST("Blob"."createdAt", EXCLUDED."createdAt")`,
       [digest, kind, bytes, this.clock.now()],

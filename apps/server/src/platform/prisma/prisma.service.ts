@@ -13,6 +13,8 @@ export class PrismaService extends PrismaClient implements OnModuleDestroy {
         max: 10,
         connectionTimeoutMillis: CONNECTION_WAIT_MS_MAX,
       }),
+      // Its own default for the wait, 2 s, is less than what every other question may wait for a connection.
+      transactionOptions: { maxWait: CONNECTION_WAIT_MS_MAX, timeout: CONNECTION_WAIT_MS_MAX },
     });
   }
 

@@ -10,8 +10,8 @@ const SOCKET = new Set([
 ]);
 /** SQLSTATE: connection exceptions, shut down or starting, too many connections. */
 const SQLSTATE = /^(08[0-9A-Z]{3}|57P0[1-5]|53300)$/;
-/** Of Prisma: cannot reach, timed out, closed the connection, no connection in time. */
-const PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1011', 'P1017', 'P2024']);
+/** Of Prisma: cannot reach, timed out, closed the connection, no connection in time, none for a transaction. */
+const PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1011', 'P1017', 'P2024', 'P2028']);
 /** pg says these without a code. */
 const WORDS =
   /^(Connection terminated|Client has encountered a connection error|Query read timeout|timeout exceeded when trying to connect)/;

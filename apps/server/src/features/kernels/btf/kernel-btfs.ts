@@ -51,13 +51,13 @@ export class KernelBtfs {
 
   /**
    * Keeps a BTF that was read already. What an administrator adds stays one's word even where a device gave the same bytes
-   * before. False when devices have given as many as are kept, and all of them are in use.
+   * before. False when devices have given as many as are kept, and all of them are in use. With `client`, in its transaction.
    */
-  async add(btf: NewKernelBtf): Promise<boolean> {
+  async add(btf: NewKernelBtf, client?: pg.PoolClient): Promise<boolean> {
     const { digest, bytes, pointerBits, source, addedBy } = btf;
     if (source === 'device' && !(await this.makeRoom())) return false;
-    await this.blobs.put('btf', bytes);
-    await this.sql.pool.query(
+    await this.blobs.put('btf', bytes, client);
+    await (client ?? this.sql.pool).query(
       `INSERT INTO "KernelBtf" (digest, bytes, "pointerBits", source, "addedBy", "createdAt")
        VALUES ($1, $2, $3, $4::"BtfSource", $5, $6)
        ON CONFLICT (digest) DO UPDATE SET source = EXCLUDED.source, "addedBy" = EXCLUDED."addedBy"

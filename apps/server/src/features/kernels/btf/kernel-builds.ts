@@ -7,6 +7,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError } from '../../../platform/errors.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelBtfError, readKernelBtf, type KernelTypes } from '../../../verify/index.js';
+import { AuditLog } from '../../audit/index.js';
 import { DesiredQueue } from '../../desired/queue/index.js';
 import { KernelBtfs } from './kernel-btfs.js';
 
@@ -33,6 +34,7 @@ export class KernelBuilds {
     private readonly clock: Clock,
     private readonly btfs: KernelBtfs,
     private readonly queue: DesiredQueue,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Returns the BTF's digest. Throws BTF_INVALID, BTF_ARCH (422), BTF_BUILD_TAKEN (409). */
@@ -43,8 +45,8 @@ export class KernelBuilds {
     const digest = digestOf(build.bytes);
     const { bytes, buildId } = build;
     await this.assertFree(build, digest);
-    await this.btfs.add({ digest, bytes, pointerBits: types.pointerBits, source: 'admin', addedBy: actor });
     await this.sql.withTransaction(async (client) => {
+      await this.btfs.add({ digest, bytes, pointerBits: types.pointerBits, source: 'admin', addedBy: actor }, client);
       await client.query(
         `INSERT INTO "KernelBuild" ("buildId", "btfDigest", "kernelRelease", "kernelArch", "addedBy", "createdAt")
          VALUES ($1, $2, $3, $4, $5, $6)
@@ -54,6 +56,8 @@ export class KernelBuilds {
         [buildId, digest, build.release ?? told?.kernelRelease ?? null, arch, actor, this.clock.now()],
       );
       await this.queue.due(client, await devicesWithout(client, buildId));
+      const details = { digest, bytes: bytes.length, release: build.release, arch: build.arch, replace: build.replace };
+      await this.audit.record(client, { actor, action: 'btf.add', subject: buildId, details });
     });
     return digest;
   }

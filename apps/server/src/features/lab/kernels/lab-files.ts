@@ -8,11 +8,13 @@ import {
   type LabFileKind,
 } from '@bpfleet/api';
 import { digestOf } from '@bpfleet/trust';
+import type pg from 'pg';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { Clock } from '../../../platform/clock.js';
 import { DomainError } from '../../../platform/errors.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelBtfError, readKernelBtf } from '../../../verify/index.js';
+import { AuditLog } from '../../audit/index.js';
 import { KernelBtfs } from '../../kernels/index.js';
 import { assertKernelImage } from './kernel-image.js';
 import { assertKernelConfig, assertKernelModule } from './kernel-parts.js';
@@ -47,16 +49,22 @@ export class LabFiles {
     private readonly clock: Clock,
     private readonly blobs: BlobStore,
     private readonly btfs: KernelBtfs,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Keeps a file that a kernel is going to be made of. Throws LAB_IMAGE, LAB_MODULE, LAB_CONFIG, BTF_INVALID, BTF_ARCH (422). */
   async add(actor: string, kind: LabFileKind, arch: LabArch, bytes: Buffer): Promise<string> {
-    if (kind === 'btf') return this.addBtf(actor, arch, bytes);
-    if (kind === 'image') assertKernelImage(bytes, arch);
+    if (kind === 'btf') assertBtf(bytes, arch);
+    else if (kind === 'image') assertKernelImage(bytes, arch);
     else if (kind === 'module') assertKernelModule(bytes, arch);
     else assertKernelConfig(bytes);
     await this.forgetUnused();
-    return this.blobs.put(BLOB_KINDS[kind], bytes);
+    return this.sql.withTransaction(async (client) => {
+      const digest = await this.keep(client, actor, kind, bytes);
+      const details = { kind, arch, bytes: bytes.length };
+      await this.audit.record(client, { actor, action: 'lab.file', subject: digest, details });
+      return digest;
+    });
   }
 
   /** Throws LAB_FILE_UNKNOWN (422) for one that was not uploaded as what it is to be used for. */
@@ -83,13 +91,10 @@ export class LabFiles {
     ]);
   }
 
-  private async addBtf(actor: string, arch: LabArch, bytes: Buffer): Promise<string> {
-    const pointerBits = pointerBitsOf(bytes);
-    if (pointerBits !== (arch === 'arm64' ? 64 : 32)) {
-      throw new DomainError(422, 'BTF_ARCH', `the kernel is ${arch}, and this BTF is of a ${pointerBits}-bit kernel`);
-    }
-    const digest = digestOf(bytes);
-    await this.btfs.add({ digest, bytes, pointerBits, source: 'admin', addedBy: actor });
+  private async keep(client: pg.PoolClient, actor: string, kind: LabFileKind, bytes: Buffer): Promise<string> {
+    if (kind !== 'btf') return this.blobs.put(BLOB_KINDS[kind], bytes, client);
+    const [digest, pointerBits] = [digestOf(bytes), pointerBitsOf(bytes)];
+    await this.btfs.add({ digest, bytes, pointerBits, source: 'admin', addedBy: actor }, client);
     return digest;
   }
 
@@ -106,6 +111,12 @@ export class LabFiles {
     );
     return new Set(rows.map(({ digest }) => digest));
   }
+}
+
+function assertBtf(bytes: Buffer, arch: LabArch): void {
+  const pointerBits = pointerBitsOf(bytes);
+  if (pointerBits === (arch === 'arm64' ? 64 : 32)) return;
+  throw new DomainError(422, 'BTF_ARCH', `the kernel is ${arch}, and this BTF is of a ${pointerBits}-bit kernel`);
 }
 
 function pointerBitsOf(bytes: Buffer): 32 | 64 {

@@ -6,6 +6,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError, notFound } from '../../../platform/errors.js';
 import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
+import { AuditLog } from '../../audit/index.js';
 import { VERDICT_VERSIONS } from '../../kernels/index.js';
 import { LabFiles } from './lab-files.js';
 import { targetOf, userLandTarget } from './lab-target.js';
@@ -39,6 +40,7 @@ export class LabKernels {
     private readonly clock: Clock,
     private readonly files: LabFiles,
     private readonly live: LiveBus,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Returns its id. Throws LAB_TARGET, LAB_FILE_UNKNOWN (422), LAB_NAME_TAKEN, LAB_FULL (409). */
@@ -57,19 +59,22 @@ export class LabKernels {
     const name = wanted.name ?? nameOf(wanted, userLand);
     const [id, now] = [randomUUID(), this.clock.now()];
     try {
-      const { rowCount } = await this.sql.pool.query(
-        `INSERT INTO "LabKernel" (id, name, target, "imageDigest", "btfDigest", "kernelArgs", jit, "dueAt", "createdBy", "createdAt",
+      const added = await this.sql.withTransaction(async (client) => {
+        const { rowCount } = await client.query(
+          `INSERT INTO "LabKernel" (id, name, target, "imageDigest", "btfDigest", "kernelArgs", jit, "dueAt", "createdBy", "createdAt",
            "configDigest", modules)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $11, $12 WHERE (SELECT count(*) FROM "LabKernel") < $10`,
-        [
-          ...[id, name, target, image ?? null, btf ?? null, kernelArgs, jit ?? null, now, actor, LAB_KERNELS_MAX],
-          ...[config ?? null, JSON.stringify(modules)],
-        ],
-      );
-      if (rowCount === 1) {
-        await this.live.publish({ type: 'lab', release: null });
-        return id;
-      }
+          [
+            ...[id, name, target, image ?? null, btf ?? null, kernelArgs, jit ?? null, now, actor, LAB_KERNELS_MAX],
+            ...[config ?? null, JSON.stringify(modules)],
+          ],
+        );
+        if (rowCount !== 1) return false;
+        await this.live.publish({ type: 'lab', release: null }, client);
+        await this.audit.record(client, { actor, action: 'lab.add', subject: name, details: { id, ...wanted } });
+        return true;
+      });
+      if (added) return id;
     } catch (error) {
       if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
       const message = `the lab has a kernel named ${name}: give another name, or remove that one`;
@@ -79,13 +84,17 @@ export class LabKernels {
   }
 
   /** Its VM is stopped by whoever runs it; what it said of releases stays. By name or id. Throws LAB_KERNEL_UNKNOWN (404). */
-  async remove(nameOrId: string): Promise<{ id: string; name: string }> {
-    const { rows } = await this.sql.pool.query<Removed>(
-      'DELETE FROM "LabKernel" WHERE id = $1 OR name = $1 RETURNING id, name, "imageDigest", "configDigest", modules',
-      [nameOrId],
-    );
-    const gone = rows[0];
-    if (!gone) throw notFound('lab kernel', nameOrId);
+  async remove(actor: string, nameOrId: string): Promise<{ id: string; name: string }> {
+    const gone = await this.sql.withTransaction(async (client) => {
+      const { rows } = await client.query<Removed>(
+        'DELETE FROM "LabKernel" WHERE id = $1 OR name = $1 RETURNING id, name, "imageDigest", "configDigest", modules',
+        [nameOrId],
+      );
+      const row = rows[0];
+      if (!row) throw notFound('lab kernel', nameOrId);
+      await this.audit.record(client, { actor, action: 'lab.remove', subject: row.name, details: { id: row.id } });
+      return row;
+    });
     const named = [gone.imageDigest, gone.configDigest, ...gone.modules.map(({ digest }) => digest)];
     await this.files.forget(named.filter((digest) => digest !== null));
     await this.live.publish({ type: 'lab', release: null });
@@ -97,7 +106,7 @@ export class LabKernels {
    * was given up is tried again. Returns on how many.
    * Throws RELEASE_UNKNOWN, LAB_KERNEL_UNKNOWN (404).
    */
-  async prove(releaseId: string, kernel: string | undefined): Promise<number> {
+  async prove(actor: string, releaseId: string, kernel: string | undefined): Promise<number> {
     const now = this.clock.now();
     return this.sql.withTransaction(async (client) => {
       const release = await client.query('SELECT FROM "Release" WHERE id = $1', [releaseId]);
@@ -128,6 +137,8 @@ export class LabKernels {
       );
       // Null: a kernel that was given up is tried again as well.
       await this.live.publish({ type: 'lab', release: null }, client);
+      const details = { kernel, queued: rowCount ?? 0 };
+      await this.audit.record(client, { actor, action: 'lab.prove', subject: releaseId, details });
       return rowCount ?? 0;
     });
   }

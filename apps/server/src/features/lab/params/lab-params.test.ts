@@ -50,7 +50,7 @@ describeWithKernel('a release with parameters', ['clang'], () => {
     await lab.assign(id, { depth: 2 });
     await lab.settle();
     expect(depths()).toEqual([7, 2]);
-    expect(await lab.kernels.prove(id, undefined)).toBe(1);
+    expect(await lab.kernels.prove('kari', id, undefined)).toBe(1);
     await lab.settle();
     expect(depths().sort()).toEqual([2, 2, 7, 7]);
   });

@@ -7,7 +7,9 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError } from '../../../platform/errors.js';
 import { LiveBus } from '../../../platform/live/live-bus.js';
 import { Prisma } from '../../../platform/prisma/generated/client.js';
+import { sqlOf } from '../../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../../platform/prisma/prisma.service.js';
+import { AuditLog } from '../../audit/index.js';
 import { EventTables, TelemetryError } from '../../telemetry/index.js';
 import { Releases } from '../releases.service.js';
 import { ObjectBuilder, type Finding } from './build-objects.js';
@@ -46,6 +48,7 @@ export class Publisher {
     private readonly signer: ReleaseSigner,
     private readonly eventTables: EventTables,
     private readonly releases: Releases,
+    private readonly audit: AuditLog,
   ) {}
 
   /** Throws MANIFEST_INVALID, PACKAGE_INVALID, COMPILE_FAILED, OBJECT_INVALID, LINT_FAILED, VERIFIER_REFUSED or RELEASE_EXISTS. */
@@ -86,25 +89,29 @@ export class Publisher {
     const id = randomUUID();
     // Before the row: a release that can be assigned has somewhere to put its events. Tables without a release do no harm.
     await this.ensureTables(id, manifest, checked);
+    const { name: probe, version } = manifest;
+    const data = {
+      id,
+      probe,
+      version,
+      summary: manifest.summary,
+      digest: signed.digest,
+      manifest: manifestText,
+      objects: signed.objects,
+      keyids: [...signed.keyids],
+      mapBytes: checked.mapBytes,
+      warnings: json(warnings),
+      events: json(checked.events),
+      contentDigest: content,
+      createdBy: actor,
+      createdAt: this.clock.now(),
+      verdicts: { create: verdictRow(verdict) },
+    };
+    const details = { probe, version, digest: signed.digest, verdict: verdict.verdict };
     try {
-      await this.prisma.release.create({
-        data: {
-          id,
-          probe: manifest.name,
-          version: manifest.version,
-          summary: manifest.summary,
-          digest: signed.digest,
-          manifest: manifestText,
-          objects: signed.objects,
-          keyids: [...signed.keyids],
-          mapBytes: checked.mapBytes,
-          warnings: json(warnings),
-          events: json(checked.events),
-          contentDigest: content,
-          createdBy: actor,
-          createdAt: this.clock.now(),
-          verdicts: { create: verdictRow(verdict) },
-        },
+      await this.prisma.$transaction(async (transaction) => {
+        await transaction.release.create({ data });
+        await this.audit.record(sqlOf(transaction), { actor, action: 'release.publish', subject: id, details });
       });
     } catch (error) {
       // Someone published the same version meanwhile: theirs is the release, ours the same or a conflict.
@@ -112,7 +119,7 @@ export class Publisher {
       if (winner) return winner;
       throw error;
     }
-    await this.live.publish({ type: 'release', release: id, probe: manifest.name, version: manifest.version });
+    await this.live.publish({ type: 'release', release: id, probe, version });
     return { release: await this.releases.get(id), created: true };
   }
 
