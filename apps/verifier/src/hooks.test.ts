@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { missingHook, type HookSources } from './hooks.js';
+import type { HookSources } from './hook-sources.js';
+import { missingHook } from './hooks.js';
 
 describe('missingHook', () => {
   let folder: string;
@@ -11,15 +12,24 @@ describe('missingHook', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'bpfleet-hooks-'));
     const [events, eventSources] = [join(folder, 'events'), join(folder, 'devices')];
-    mkdirSync(join(events, 'sched/sched_switch'), { recursive: true });
+    for (const event of ['sched/sched_switch', 'ext4/ext4_sync_file_enter', 'syscalls/sys_enter_openat'])
+      mkdirSync(join(events, event), { recursive: true });
     mkdirSync(join(eventSources, 'kprobe'), { recursive: true });
     const code = ['do_unlinkat', 'tcp_v4_connect.isra.0', 'twice', 'twice', '__arm64_sys_openat', '__se_sys_openat'];
-    code.push('__traceiter_sched_switch', '__traceiter_pelt_se_tp');
+    code.push('__traceiter_sched_switch', '__traceiter_pelt_se_tp', '__traceiter_ext4_sync_file_enter [ext4]');
+    code.push('ext4_sync_file [ext4]', 'init_once', 'init_once [ext4]', 'show [jbd2]', 'show [veth]');
     kernel = { release: '6.12.1', events, eventSources, isBuiltByClang: false, code: () => named(code) };
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const named = (code: readonly string[]) => ({ count: (name: string) => code.filter((one) => one === name).length });
+  /** `f` is of the kernel, `f [m]` of the module m, as in its files. */
+  const named = (code: readonly string[]) => ({
+    find: (name: string) =>
+      code.flatMap((line) => {
+        const [one, module] = line.split(' ');
+        return one === name ? [module?.slice(1, -1)] : [];
+      }),
+  });
   const asked = (section: string, change: Partial<HookSources> = {}) => missingHook(section, { ...kernel, ...change });
 
   it.each([
@@ -34,6 +44,11 @@ describe('missingHook', () => {
     'kretprobe/do_unlinkat+0x10',
     'kprobe/tcp_v4_connect.isra.0',
     'ksyscall/openat',
+    // No tracepoint of the kernel's has an event of a single system call.
+    'tracepoint/syscalls/sys_enter_openat',
+    'fentry/do_unlinkat',
+    'fexit.s/init_once',
+    'tp_btf/sched_switch',
     'kprobe.multi/no_such_*',
   ])('finds %s', (section) => expect(asked(section)).toBeUndefined());
 
@@ -45,6 +60,16 @@ describe('missingHook', () => {
     ['?kretprobe/gone+8', /no function gone/],
     ['kprobe/tcp_v4_connect', /no function tcp_v4_connect: its compiler made tcp_v4_connect\.isra\.0 of it$/],
     ['kprobe/twice', /^this kernel has 2 functions named twice, and so it takes no kprobe on any of them$/],
+    [
+      'tracepoint/ext4/ext4_sync_file_enter',
+      /^this kernel has the tracepoint ext4:ext4_sync_file_enter only in its module ext4, which a device may not have loaded$/,
+    ],
+    ['raw_tp/ext4_sync_file_enter', /the raw tracepoint ext4_sync_file_enter only in its module ext4,/],
+    ['tp_btf/ext4_sync_file_enter', /the tracepoint ext4_sync_file_enter only in its module ext4,/],
+    ['kprobe/ext4_sync_file+4', /the function ext4_sync_file only in its module ext4,/],
+    ['fmod_ret/ext4_sync_file', /the function ext4_sync_file only in its module ext4,/],
+    ['fentry/ext4:ext4_sync_file', /the function ext4_sync_file only in its module ext4,/],
+    ['fexit/show', /the function show only in its modules jbd2, veth,/],
     ['kretsyscall/gone', /^this kernel has no system call gone$/],
   ])('misses %s', (section, sentence) => expect(asked(section)).toMatch(sentence));
 

@@ -1,31 +1,12 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { release } from 'node:os';
-import { KernelSymbols, LibbpfError } from '@bpfleet/node-libbpf';
-import { readText } from './kernel.js';
-
-/** The code of a kernel by name, as its /proc/kallsyms lists it. */
-export interface CodeNames {
-  /** How many functions bear exactly this name, in the kernel and in the modules that are loaded. */
-  count(name: string): number;
-}
-
-/** What of a kernel tells its hooks without attaching to them; each is undefined where this process cannot read it. */
-export interface HookSources {
-  readonly release: string;
-  /** The folder `events` of tracefs. */
-  readonly events: string | undefined;
-  /** /sys/bus/event_source/devices, which names what perf events there are. */
-  readonly eventSources: string | undefined;
-  /** Link-time optimisation of Clang lists functions under other names than the kernel finds them by. */
-  readonly isBuiltByClang: boolean;
-  readonly code: () => CodeNames | undefined;
-}
+import { existsSync } from 'node:fs';
+import { hookSourcesOfThisKernel, type HookSources } from './hook-sources.js';
 
 /**
  * A sentence about why a section's hook is not on this kernel, or undefined: it is, or only attaching would tell. What is missing
- * may come with a module that is loaded later.
+ * may come with a module that is loaded later, and what a module has may be missing where that is not loaded: on other machines
+ * than this one, which may have loaded it for its own devices alone.
  */
-export function missingHook(section: string, sources: HookSources = ofThisKernel()): string | undefined {
+export function missingHook(section: string, sources: HookSources = hookSourcesOfThisKernel()): string | undefined {
   const [head = '', ...rest] = section.replace(/^\?/, '').split('/');
   const target = rest.join('/');
   if (target === '') return undefined;
@@ -44,6 +25,15 @@ export function missingHook(section: string, sources: HookSources = ofThisKernel
     case 'ksyscall':
     case 'kretsyscall':
       return missingKprobes(sources) ?? missingSystemCall(target, sources);
+    case 'fentry':
+    case 'fentry.s':
+    case 'fexit':
+    case 'fexit.s':
+    case 'fmod_ret':
+    case 'fmod_ret.s':
+      return missingEntry(target, sources);
+    case 'tp_btf':
+      return onlyInModules(`tracepoint ${target}`, ITERATOR + target, sources);
     case 'kprobe.multi':
     case 'kretprobe.multi':
       // Which functions a pattern stands for, only the tracer's own list says.
@@ -53,10 +43,34 @@ export function missingHook(section: string, sources: HookSources = ofThisKernel
   }
 }
 
-function missingTracepoint(target: string, { events }: HookSources): string | undefined {
-  const [, category, name] = /^([^/]+)\/([^/]+)$/.exec(target) ?? [];
-  if (category === undefined || events === undefined || existsSync(`${events}/${category}/${name}`)) return undefined;
-  return `this kernel has no tracepoint ${category}:${name}`;
+function missingTracepoint(target: string, sources: HookSources): string | undefined {
+  const { events } = sources;
+  const [, category, name = ''] = /^([^/]+)\/([^/]+)$/.exec(target) ?? [];
+  if (category === undefined || events === undefined) return undefined;
+  const what = `tracepoint ${category}:${name}`;
+  // Events that are made of none, such as those of system calls, have no such function.
+  return existsSync(`${events}/${category}/${name}`)
+    ? onlyInModules(what, ITERATOR + name, sources)
+    : `this kernel has no ${what}`;
+}
+
+/** `symbol` names a function that is there exactly where `what` is. */
+function onlyInModules(what: string, symbol: string, { code }: HookSources): string | undefined {
+  const modules = code()?.find(symbol) ?? [];
+  if (modules.length === 0 || modules.includes(undefined)) return undefined;
+  return `this kernel has the ${what} only in its ${named(modules)}, which a device may not have loaded`;
+}
+
+function named(modules: readonly (string | undefined)[]): string {
+  const names = [...new Set(modules)];
+  return `module${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
+}
+
+/** Its function was found among the kernel's types when it was loaded. */
+function missingEntry(target: string, sources: HookSources): string | undefined {
+  // libbpf lets the name of a module stand before that of its function: `nf_conntrack:nf_conntrack_in`.
+  const name = target.slice(target.indexOf(':') + 1);
+  return onlyInModules(`function ${name}`, name, sources);
 }
 
 /**
@@ -64,11 +78,14 @@ function missingTracepoint(target: string, { events }: HookSources): string | un
  * without CONFIG_KALLSYMS_ALL. Each tracepoint also has a function that goes through its callbacks (kernel commit d25e37d89dd2,
  * 5.10), which is always listed. Tracefs knows neither tracepoints without an event nor tells those from system calls.
  */
-function missingRawTracepoint(name: string, { code }: HookSources): string | undefined {
-  const names = code();
+function missingRawTracepoint(name: string, sources: HookSources): string | undefined {
+  const names = sources.code();
   // A kernel that lists not even this one lists none.
-  if (names === undefined || names.count(ITERATOR + EVERYWHERE) === 0) return undefined;
-  return names.count(ITERATOR + name) > 0 ? undefined : `this kernel has no raw tracepoint ${name}`;
+  if (names === undefined || names.find(ITERATOR + EVERYWHERE).length === 0) return undefined;
+  const what = `raw tracepoint ${name}`;
+  return names.find(ITERATOR + name).length > 0
+    ? onlyInModules(what, ITERATOR + name, sources)
+    : `this kernel has no ${what}`;
 }
 
 const ITERATOR = '__traceiter_';
@@ -91,17 +108,18 @@ const VARIANTS = ['isra', 'constprop', 'part'].flatMap((kind) => [0, 1, 2].map((
  * The kernel looks for the exact name (kallsyms_lookup_name). Where several functions bear it, it used to take the first, and takes
  * none since kernel commit b022f0c7e404 (6.7, and in updates of older series): EADDRNOTAVAIL.
  */
-function missingFunction(name: string | undefined, { code, isBuiltByClang, release }: HookSources): string | undefined {
+function missingFunction(name: string | undefined, sources: HookSources): string | undefined {
+  const { code, isBuiltByClang, release } = sources;
   const names = name === undefined ? undefined : code();
   if (names === undefined || name === undefined) return undefined;
-  const found = names.count(name);
-  if (found === 1) return undefined;
+  const found = names.find(name).length;
+  if (found === 1) return onlyInModules(`function ${name}`, name, sources);
   if (found > 1) {
     const refuses = isFrom67(release) ? 'it takes no kprobe on any of them' : 'it may take no kprobe on any of them';
     return `this kernel has ${found} functions named ${name}, and so ${refuses}`;
   }
   if (isBuiltByClang) return undefined;
-  const variant = VARIANTS.map((suffix) => name + suffix).find((one) => names.count(one) > 0);
+  const variant = VARIANTS.map((suffix) => name + suffix).find((one) => names.find(one).length > 0);
   if (variant !== undefined) return `this kernel has no function ${name}: its compiler made ${variant} of it`;
   return `this kernel has no function ${name}: it may be called otherwise, be part of its callers, or be in a module`;
 }
@@ -115,53 +133,6 @@ function isFrom67(release: string): boolean {
 function missingSystemCall(name: string, { code }: HookSources): string | undefined {
   const names = code();
   const called = ['__x64_sys_', '__arm64_sys_', '__se_sys_'].map((prefix) => prefix + name);
-  if (names === undefined || called.some((one) => names.count(one) > 0)) return undefined;
+  if (names === undefined || called.some((one) => names.find(one).length > 0)) return undefined;
   return `this kernel has no system call ${name}`;
-}
-
-function ofThisKernel(): HookSources {
-  return {
-    release: release(),
-    events: tracefsEvents(),
-    eventSources: existsSync(EVENT_SOURCES) ? EVENT_SOURCES : undefined,
-    isBuiltByClang: /\bclang\b/i.test(readText('/proc/version') ?? ''),
-    code: codeOfThisKernel,
-  };
-}
-
-const EVENT_SOURCES = '/sys/bus/event_source/devices';
-
-function tracefsEvents(): string | undefined {
-  for (const root of ['/sys/kernel/tracing/events', '/sys/kernel/debug/tracing/events']) {
-    try {
-      if (readdirSync(root).length > 0) return root;
-    } catch {
-      // Not mounted there, or not for us.
-    }
-  }
-  return undefined;
-}
-
-let code: CodeNames | undefined;
-
-/** Read once: it takes a second on a small device, and a kernel that is asked about objects loads no modules meanwhile. */
-function codeOfThisKernel(): CodeNames | undefined {
-  code ??= readCode();
-  return code;
-}
-
-/** JITed programs and the tracer's own pages, which kprobes do not find. */
-const NOT_MODULES: ReadonlySet<string> = new Set(['bpf', '__builtin__ftrace', '__builtin__kprobes']);
-
-function readCode(): CodeNames | undefined {
-  try {
-    const symbols = KernelSymbols.read();
-    if (symbols.count === 0 || symbols.left > 0) return undefined;
-    return {
-      count: (name) => symbols.find(name).filter(({ module = '' }) => !NOT_MODULES.has(module)).length,
-    };
-  } catch (error) {
-    if (error instanceof LibbpfError) return undefined;
-    throw error;
-  }
 }

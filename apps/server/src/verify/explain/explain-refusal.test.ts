@@ -77,6 +77,11 @@ const SAID: [string, RegExp, string][] = [
     "libbpf: extern (func ksym) 'f': func_proto [7] incompatible with vmlinux [99]",
   ],
   ['hook_missing', /^This kernel has no raw tracepoint gone\.$/, 'this kernel has no raw tracepoint gone'],
+  [
+    'hook_missing',
+    /^This kernel has the function f only in its module m, which a device may not have loaded\.$/,
+    'this kernel has the function f only in its module m, which a device may not have loaded',
+  ],
   ['hook_missing', /no kprobes/, 'this kernel has no kprobes (CONFIG_KPROBES)'],
   [
     'hook_missing',

@@ -69,6 +69,11 @@ describe('the verdict of a lab kernel', () => {
   it.each([
     ['raw_tp/gone', 'this kernel has no raw tracepoint gone', 'unknown'],
     ['kprobe/gone', 'this kernel has no function gone: it may be called otherwise', 'unknown'],
+    [
+      'fentry/ext4_sync_file',
+      'this kernel has the function ext4_sync_file only in its module ext4, which a device may not have loaded',
+      'unknown',
+    ],
     ['kprobe/do_unlinkat', 'this kernel has no kprobes (CONFIG_KPROBES)', 'refused'],
   ])('of %s, of which the verifier says “%s”, is %s, with that as its reason', (section, log, word) => {
     const { verdict, reasons } = verdictOfReport(

@@ -12,6 +12,12 @@ export const KERNEL_RULES: readonly RefusalRule[] = [
       'The program loads there and cannot be attached: name what this kernel has, or choose a tracepoint, which is kept when functions are renamed or inlined.',
   },
   {
+    class: 'hook_missing',
+    pattern: /^this kernel (has .{1,600} only in its modules? .{1,600})$/m,
+    sentence: (m) => `This kernel ${m[1]}.`,
+    advice: 'It attaches on devices that have loaded it: see that they do, or name what the kernel itself has.',
+  },
+  {
     class: 'kernel_btf_missing',
     pattern: /kernel BTF is missing at|failed to find valid kernel BTF|couldn't find valid kernel BTF/,
     sentence: () => 'This kernel carries no BTF, and the program needs it.',
