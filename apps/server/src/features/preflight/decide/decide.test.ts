@@ -50,7 +50,6 @@ describe('what a kernel is said to do with a release', () => {
       /loaded it/,
     ],
     ['a feature is used and was tried', { features: 'nobody', object: mapOf('ringbuf') }, /loaded it/],
-    ['a uprobe, where programs have 64 bits', { object: program('uprobe/libc.so.6:malloc') }, /loaded it/],
     ['an array of maps, where the kernel has 64 bits', { object: mapOf('array_of_maps') }, /loaded it/],
     [
       'it fits beside the others exactly',
@@ -319,6 +318,11 @@ describe('what a kernel is said to do with a release', () => {
       'whether it fits beside what is not attached yet',
       { others: { runs: 1, bytes: 127 * MIB, attachedBytes: 126 * MIB } },
       /of 1 other run, together 132096 KiB.* only if not all of those attach/,
+    ],
+    [
+      'a uprobe, whatever kernel has loaded it: a file of the device decides',
+      { object: program('uprobe/libc.so.6:malloc') },
+      /^Program p \(uprobe\/libc\.so\.6:malloc\) attaches only where the device has that file, .* This very kernel/,
     ],
     ['its object is gone', { release: { object: 'unreadable' } }, /cannot be read any more/],
     [

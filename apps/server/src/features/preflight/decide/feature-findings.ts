@@ -99,11 +99,17 @@ function programFindings(
 }
 
 /**
- * Kernels of 32-bit ARM know uprobes in ARM code only (arch/arm/probes/uprobes/core.c), and which of the two a function of a
- * device's program is, that device's files alone tell: its agent reads them, and refuses in words.
+ * Whether that file is there, and that function in it, the device's own files alone tell: its agent reads them, and refuses in words.
+ * Kernels of 32-bit ARM know uprobes in ARM code only besides (arch/arm/probes/uprobes/core.c).
  */
 function userCodeFindings({ name, section }: ObjectNeeds['programs'][number], { kernelArch }: KernelFacts): Findings {
-  if (kernelArch !== 'arm' || programTypeOf(section) !== 'uprobe') return NOTHING_FOUND;
+  if (programTypeOf(section) !== 'uprobe') return NOTHING_FOUND;
+  if (kernelArch !== 'arm') {
+    return doubt(
+      'user_code',
+      `Program ${name} (${section}) attaches only where the device has that file, and in it what it names.`,
+    );
+  }
   return doubt(
     'thumb_code',
     `Program ${name} (${section}) attaches only where that is ARM code on the device: kernels of 32-bit ARM set no uprobes in Thumb code, which most of a Debian or Yocto system is.`,
