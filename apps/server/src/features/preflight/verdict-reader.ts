@@ -12,7 +12,7 @@ import {
 } from '../kernels/index.js';
 import { DEFAULT_GLOBALS } from '../lab/params/index.js';
 import { ReleaseCatalogue, type CatalogueRelease, type ServerVerdict } from '../releases/catalogue/index.js';
-import { hookOf } from './decide/hook-findings.js';
+import { hasLookedAtHooks, hookOf } from './decide/hook-findings.js';
 import type { Known, ObjectNeeds, Proof, ReleaseFacts, Resolution } from './decide/facts.js';
 
 /** Kernels that are resolved while somebody waits: each takes a few tenths of a second when its types were not at hand. */
@@ -130,7 +130,7 @@ export class VerdictReader {
     return { word: verdict, reasons };
   }
 
-  /** Only of kernels that have not been asked themselves: those are looked at when they load it. */
+  /** Only of kernels that were not looked at themselves when they loaded it. */
   private async unnamedHooks(
     facts: (arch: string) => ReleaseFacts,
     kernels: readonly AskedKernel[],
@@ -138,12 +138,12 @@ export class VerdictReader {
     budget: ResolveBudget,
   ): Promise<Map<AskedKernel, readonly KernelHook[]>> {
     const found = new Map<AskedKernel, readonly KernelHook[]>();
-    const asked = new Set(proofs.flatMap(({ groupId }) => groupId ?? []));
+    const looked = new Set(proofs.filter(hasLookedAtHooks).flatMap(({ groupId }) => groupId ?? []));
     for (const kernel of [...kernels].sort(bySource)) {
       const hooks = hooksOf(facts(kernel.kernelArch).object);
       const source = sourceOf(kernel);
       if (hooks.length === 0) found.set(kernel, []);
-      if (hooks.length === 0 || source === null || (kernel.id !== null && asked.has(kernel.id))) continue;
+      if (hooks.length === 0 || source === null || (kernel.id !== null && looked.has(kernel.id))) continue;
       if (!this.hooks.remembers(source, hooks) && budget.left-- <= 0) continue;
       const unnamed = await this.hooks.unnamed(source, hooks);
       if (unnamed !== undefined) found.set(kernel, unnamed);

@@ -51,7 +51,7 @@ export function decide({ kernel, features, machine, others, release, known }: Qu
     featureFindings(kernel, features, release, object),
     machine === undefined ? NOTHING_FOUND : memoryFindings(kernel, machine, others, release, object),
     types,
-    hookFindings(object, known, nearest(kernel, known.proofs)),
+    hookFindings(kernel, object, known),
     proofFindings(asked, kernel, known, release),
   ]);
   return answer(found, proofOf(asked), types);

@@ -77,6 +77,54 @@ it.each<[string, 'takes' | 'unknown', Change, RegExp]>([
     /same series/,
   ],
   [
+    'the server’s own kernel has loaded it, which may not have seen its hooks',
+    'unknown',
+    {
+      object: program('kprobe/gone'),
+      known: { proofs: [{ ...proof, by: 'server', groupId: null }], unnamedHooks: [gone] },
+    },
+    /name no function gone.* A kernel of the same build has loaded it/,
+  ],
+  [
+    'this very kernel could not say, and one of its series has loaded it with these parameters',
+    'unknown',
+    {
+      object: program('kprobe/gone'),
+      release: { changedParams: ['old'], params: { old: 1 }, globals: 'tuned' },
+      known: {
+        proofs: [
+          { ...proof, verdict: 'unknown' },
+          { ...like, globals: 'tuned' },
+        ],
+        unnamedHooks: [gone],
+      },
+    },
+    /name no function gone/,
+  ],
+  [
+    'the lab has looked at this build, whatever else the server’s own kernel said later',
+    'takes',
+    {
+      object: program('kprobe/gone'),
+      known: {
+        proofs: [proof, { ...proof, by: 'server', groupId: null, at: new Date('2026-04-01') }],
+        unnamedHooks: [gone],
+      },
+    },
+    /This very kernel/,
+  ],
+  ...['tp/syscalls/sys_enter_openat', '?ksyscall/openat', 'kretsyscall/openat', 'kretprobe.multi/tcp_*'].flatMap(
+    (section): [string, 'takes' | 'unknown', Change, RegExp][] => [
+      [
+        `a kernel of its series has loaded it, and types do not tell of ${section}`,
+        'unknown',
+        { object: program(section), known: { proofs: [like] } },
+        /attaches to what types do not tell of.* A kernel of the same series/,
+      ],
+      [`this very kernel was asked, with ${section}`, 'takes', { object: program(section) }, /This very kernel/],
+    ],
+  ),
+  [
     'nothing was loaded anywhere',
     'unknown',
     { object: program('kprobe/gone'), known: { proofs: [], unnamedHooks: [gone] } },

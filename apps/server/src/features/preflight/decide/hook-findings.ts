@@ -1,7 +1,7 @@
 import type { KernelHook } from '../../kernels/index.js';
-import type { Known, ObjectNeeds } from './facts.js';
+import type { KernelFacts, Known, ObjectNeeds, Proof } from './facts.js';
 import { doubt, NOTHING_FOUND, together, type Findings } from './findings.js';
-import type { Nearest } from './proofs.js';
+import { nearest } from './proofs.js';
 
 type Program = ObjectNeeds['programs'][number];
 
@@ -33,20 +33,42 @@ export function hookOf(section: string): KernelHook | undefined {
 }
 
 /**
+ * Whether the hooks were looked for when it was loaded: by a kernel of the lab, with whatever parameters, which change no hook. The
+ * server's own kernel loads in a jail, which may show no hooks; then nothing was missed, and nothing was found.
+ */
+export function hasLookedAtHooks({ by, verdict }: Proof): boolean {
+  return by === 'lab' && verdict === 'accepted';
+}
+
+/**
  * Loading tells nothing of these hooks. A kernel of the same build was looked at when it loaded the object; one that is only of
  * the same series may have other functions, and then the types of this one say more.
  */
-export function hookFindings({ programs }: ObjectNeeds, { unnamedHooks }: Known, asked: Nearest): Findings {
-  if (asked.exact !== undefined) return NOTHING_FOUND;
+export function hookFindings(
+  kernel: KernelFacts,
+  { programs }: ObjectNeeds,
+  { unnamedHooks, proofs }: Known,
+): Findings {
+  if (nearest(kernel, proofs.filter(hasLookedAtHooks)).exact !== undefined) return NOTHING_FOUND;
   return together(
     programs.map((program) => {
       const hook = hookOf(program.section);
-      if (hook === undefined) return NOTHING_FOUND;
+      if (hook === undefined) return UNTOLD_BY_TYPES.test(program.section) ? notAsked(program) : NOTHING_FOUND;
       if (unnamedHooks === undefined) return hook.kind === 'function' ? notLooked(program, hook) : NOTHING_FOUND;
       return unnamedHooks.some(({ kind, name }) => kind === hook.kind && name === hook.name)
         ? notNamed(program, hook)
         : NOTHING_FOUND;
     }),
+  );
+}
+
+/** Of single system calls, whose names types do not have, and of patterns. */
+const UNTOLD_BY_TYPES = /^\??(?:(?:tp|tracepoint)\/syscalls\/|k(?:ret)?syscall\/|k(?:ret)?probe\.(?:multi|session)\/)/;
+
+function notAsked({ name, section }: Program): Findings {
+  return doubt(
+    'hook_unknown',
+    `Program ${name} (${section}) attaches to what types do not tell of, and no kernel of this build was asked whether it is there.`,
   );
 }
 
