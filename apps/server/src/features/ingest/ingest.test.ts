@@ -356,6 +356,19 @@ describe('maps', () => {
     const stack = await world.sql.pool.query('SELECT id::int, frames FROM telemetry.stack');
     expect(stack.rows).toEqual([{ id: 3, frames: ['-2130706416', '-2130706400'] }]);
   });
+
+  it('of stacks deeper than the map has room for are refused', async () => {
+    const refused = service.counters.refused.body_malformed ?? 0;
+    const frames = 1016 / 8 + 1;
+    const sections = [
+      { stride: 8, bytes: Buffer.from(new Uint32Array([9, frames]).buffer) },
+      { stride: 8, bytes: Buffer.alloc(frames * 8, 1) },
+    ];
+    const source = { kind: 'stacks', map: 'stacks' } as const;
+    await deliver(sealBatch(fixture, 6, source, 1, sections, { stream: 'maps', now: NOW }), 6);
+    expect(service.counters.refused.body_malformed).toBe(refused + 1);
+    expect(await world.count('SELECT count(*) FROM telemetry.stack WHERE id = 9')).toBe(0);
+  });
 });
 
 it('works with the rights of the ingest role', async () => {

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { FlameNode } from '@bpfleet/api';
 import { createTestDatabase, type TestDatabase } from '@bpfleet/testkit';
 import { StoreWorld } from '../../../test/telemetry/store-world.js';
 import { HeatmapQuery } from './query/heatmap.query.js';
+import { ProfileQuery } from './query/profile.query.js';
 import { TelemetryReads } from './query/telemetry-reads.js';
 
 const NOW = new Date('2026-11-22T12:00:00.000Z');
@@ -54,5 +56,47 @@ describe('a heat map', () => {
       code: 'QUERY_TOO_LARGE',
       message: expect.stringContaining('more than 100 states'),
     });
+  });
+});
+
+describe('a profile', () => {
+  const profile = () => new ProfileQuery(reads, world.clock).run({ device: DEVICE, probe: 'p', profile: 'cpu' });
+
+  /** Stacks 1 to `stacks`, the first the heaviest, each of `depth` frames of its own, seen by `processes`. */
+  async function addStacks(run: string, stacks: number, depth: number, processes: number): Promise<void> {
+    await world.sql.pool.query(
+      `INSERT INTO telemetry.stack (run, boot, map, id, device, frames)
+       SELECT $1, 'b', 'm', n, $2, ARRAY(SELECT n * 10000 + f FROM generate_series(1, $4::int) f) FROM generate_series(1, $3::int) n`,
+      [run, DEVICE, stacks, depth],
+    );
+    await world.sql.pool.query(
+      `INSERT INTO telemetry.profile (ts, device, run, release, probe, profile, boot, stacks, kernel_stack, labels, count)
+       SELECT $1, $2, $3, '1', 'p', 'cpu', 'b', 'm', n, jsonb_build_object('comm', 'c', 'pid', c::text), ($4::int - n + 1) * 1000
+       FROM generate_series(1, $4::int) n, generate_series(1, $5::int) c`,
+      [new Date(NOW.getTime() - 60_000), DEVICE, run, stacks, processes],
+    );
+  }
+
+  const valueOf = (node: FlameNode, name: string): number =>
+    node.name === name ? node.value : node.children.reduce((sum, child) => sum + valueOf(child, name), 0);
+
+  afterEach(async () => {
+    await world.sql.pool.query('TRUNCATE telemetry.stack, telemetry.profile');
+  });
+
+  it('reads the frames of the heaviest stacks and says what it left out', async () => {
+    // With its process each takes 625 rows of the tree, and 800 of the 1,000 fit into half a million.
+    await addStacks('rdeep', 1000, 624, 1);
+    const { samples, root } = await profile();
+    expect(samples).toBe(1000 * 500_500);
+    expect(valueOf(root as FlameNode, '[left out]')).toBe(1000 * ((200 * 201) / 2));
+  });
+
+  it('counts a stack that processes share for each of them', async () => {
+    // With its process 1,250 rows of the tree: 400 of 2,000 fit, though all are the same.
+    await addStacks('rwide', 1, 1249, 2000);
+    const { samples, root } = await profile();
+    expect(samples).toBe(2_000_000);
+    expect(valueOf(root as FlameNode, '[left out]')).toBe(1_600_000);
   });
 });

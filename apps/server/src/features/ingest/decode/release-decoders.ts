@@ -43,6 +43,8 @@ export interface SnapshotSinks {
 export type Dictionary = (kind: DeviceDecoder, id: string) => string | undefined;
 
 const SNAPSHOT_SINKS_MAX = 64;
+/** An address in a stack trace map, on 32-bit kernels too. */
+const FRAME_BYTES = 8;
 
 /** Table and columns of one event as control made them. */
 export interface EventTable {
@@ -54,7 +56,7 @@ export interface EventTable {
 /** What a release's object and manifest say about the bytes of its maps, for devices of one architecture. */
 export class ReleaseDecoders {
   private readonly rings: ReadonlyMap<string, readonly EventSink[]>;
-  private readonly stackMaps: ReadonlySet<string>;
+  private readonly stackFrames: ReadonlyMap<string, number>;
   private readonly snapshots = new Map<string, SnapshotSinks>();
   private names: Dictionary = () => undefined;
   /** Kinds of names its labels need. */
@@ -71,7 +73,7 @@ export class ReleaseDecoders {
     this.rings = new Map(
       plan.rings.map(({ map, events }) => [map, events.map((event) => this.sinkOf(event, byEvent.get(event)))]),
     );
-    this.stackMaps = new Set(plan.stacks.map(({ map }) => map));
+    this.stackFrames = new Map(plan.stacks.map(({ map, valueBytes }) => [map, Math.floor(valueBytes / FRAME_BYTES)]));
     const used = new Set(manifest.metrics.flatMap(({ labels }) => Object.values(labels).map(decoderName)));
     this.dictionaries = DEVICE_DECODERS.filter((kind) => used.has(kind));
   }
@@ -85,8 +87,9 @@ export class ReleaseDecoders {
     return this.rings.get(map);
   }
 
-  hasStacks(map: string): boolean {
-    return this.stackMaps.has(map);
+  /** How many frames a stack of this map has at most; undefined for a map without stacks. */
+  stackFramesMax(map: string): number | undefined {
+    return this.stackFrames.get(map);
   }
 
   /** Readers of one map's snapshots. Their labels are looked up in the dictionary that `useDictionary` was given last. */

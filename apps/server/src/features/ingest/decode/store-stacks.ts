@@ -1,5 +1,9 @@
 import { BatchRefused, type BatchContext } from './batch-context.js';
 
+/**
+ * A kernel walks kernel.perf_event_max_stack frames, 127 unless its administrator raised it, and never more than the release's
+ * map has room for.
+ */
 const FRAMES_MAX = 1024;
 const ENTRY_BYTES = 8;
 
@@ -7,7 +11,8 @@ const ENTRY_BYTES = 8;
 export function storeStacks({ batch, run, boot, decoders, rows }: BatchContext, sections: readonly Uint8Array[]): void {
   const { header } = batch;
   const { map } = header.source;
-  if (!decoders.hasStacks(map)) throw new BatchRefused('source_unknown', `the release has no stacks in ${map}`);
+  const mapFramesMax = decoders.stackFramesMax(map);
+  if (mapFramesMax === undefined) throw new BatchRefused('source_unknown', `the release has no stacks in ${map}`);
   const [entries, addresses] = sections;
   if (!entries || !addresses || header.sections[0]?.stride !== ENTRY_BYTES || header.sections[1]?.stride !== 8) {
     throw new BatchRefused('body_malformed', 'stacks are entries of 8 bytes and addresses of 8 bytes');
@@ -15,14 +20,15 @@ export function storeStacks({ batch, run, boot, decoders, rows }: BatchContext, 
   const entryView = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
   const addressView = new DataView(addresses.buffer, addresses.byteOffset, addresses.byteLength);
   const addressCount = addresses.length / 8;
+  const framesMax = Math.min(FRAMES_MAX, mapFramesMax);
   let next = 0;
   for (let at = 0; at < entries.length; at += ENTRY_BYTES) {
     const id = entryView.getUint32(at, true);
     const depth = entryView.getUint32(at + 4, true);
-    if (depth > FRAMES_MAX || next + depth > addressCount) {
+    if (depth > framesMax || next + depth > addressCount) {
       throw new BatchRefused(
         'body_malformed',
-        `a stack of ${depth} frames where ${addressCount - next} addresses are left`,
+        `a stack of ${depth} frames where the map has room for ${framesMax} and ${addressCount - next} addresses are left`,
       );
     }
     const first = next;

@@ -18,7 +18,7 @@ interface Building {
  * The tree of all stacks; a node's value includes its children's. A tree of more than `nodesMax` nodes loses its smallest
  * branches; their counts stay in the node they grew from.
  */
-export function flameTree(stacks: readonly FoldedStack[], nodesMax = NODES_MAX): FlameNode {
+export function flameTree(stacks: Iterable<FoldedStack>, nodesMax = NODES_MAX): FlameNode {
   const root: Building = { name: 'all', value: 0, children: new Map() };
   for (const { frames, count } of stacks) {
     root.value += count;
@@ -33,23 +33,34 @@ export function flameTree(stacks: readonly FoldedStack[], nodesMax = NODES_MAX):
       node = child;
     }
   }
-  return finished(root, leastValue(root, nodesMax));
+  return finished(root, prunedTo(root, nodesMax));
 }
 
-/** The value below which nodes are left out. */
-function leastValue(root: Building, nodesMax: number): number {
+/** Nodes of a greater value stay; of those that have just this one, so many. */
+interface Pruning {
+  readonly value: number;
+  left: number;
+}
+
+function prunedTo(root: Building, nodesMax: number): Pruning {
   const values: number[] = [];
   const collect = (node: Building): void => {
     values.push(node.value);
     for (const child of node.children.values()) collect(child);
   };
   collect(root);
-  if (values.length <= nodesMax) return 0;
+  if (values.length <= nodesMax) return { value: -Infinity, left: 0 };
   values.sort((a, b) => b - a);
-  return (values[nodesMax] as number) + 1;
+  const value = values[nodesMax - 1] as number;
+  return { value, left: nodesMax - values.indexOf(value) };
 }
 
-function finished({ name, value, children }: Building, least: number): FlameNode {
-  const kept = [...children.values()].filter((child) => child.value >= least).sort((a, b) => b.value - a.value);
-  return { name, value, children: kept.map((child) => finished(child, least)) };
+/** Nodes of one value are taken as they come, from the root on: each that stays has its parent. */
+function finished({ name, value, children }: Building, pruning: Pruning): FlameNode {
+  const kept: FlameNode[] = [];
+  for (const child of [...children.values()].sort((a, b) => b.value - a.value)) {
+    if (child.value < pruning.value || (child.value === pruning.value && pruning.left-- <= 0)) continue;
+    kept.push(finished(child, pruning));
+  }
+  return { name, value, children: kept };
 }

@@ -9,6 +9,14 @@ import { TelemetryReads } from './telemetry-reads.js';
 import { timeRange, type TimeRange } from './time-grid.js';
 
 const STACKS_MAX = 20_000;
+/**
+ * Of all stacks that are read, and of all rows of the tree before those that stand on one another are one: each takes a
+ * hundred bytes of this process.
+ */
+const FRAMES_MAX = 500_000;
+
+/** Stands in the tree for the frames of stacks beyond FRAMES_MAX, which are the lightest. */
+const LEFT_OUT = '[left out]';
 
 interface CountRow {
   readonly run: string;
@@ -20,7 +28,8 @@ interface CountRow {
   readonly count: string;
 }
 
-type Frames = ReadonlyMap<string, readonly bigint[]>;
+/** By `stackKey`; null: beyond FRAMES_MAX. */
+type Frames = ReadonlyMap<string, readonly bigint[] | null>;
 
 /** What was on the CPUs (or wherever the probe looked) during a time, as one tree. */
 @Injectable()
@@ -37,8 +46,7 @@ export class ProfileQuery {
       const counts = await countsIn(client, query, range);
       const frames = await framesOf(client, counts);
       const names = await kernelNames(client, query.device, counts, frames);
-      const folded = counts.map((row) => fold(row, frames, names));
-      const root = flameTree(folded);
+      const root = flameTree(foldAll(counts, frames, names));
       return { profile: query.profile, samples: root.value, root };
     });
   }
@@ -76,6 +84,7 @@ async function countsIn(
   return rows.filter(({ count }) => count !== '0');
 }
 
+/** Frames of the heaviest stacks, `counts` having these first, until they are FRAMES_MAX. */
 async function framesOf(client: pg.ClientBase, counts: readonly CountRow[]): Promise<Frames> {
   const wanted = new Map<string, readonly [string, string, string, string]>();
   for (const { run, boot, stacks, kernelStack, userStack } of counts) {
@@ -84,18 +93,25 @@ async function framesOf(client: pg.ClientBase, counts: readonly CountRow[]): Pro
     }
   }
   const keys = [...wanted.values()];
-  const { rows } = await client.query<{ run: string; boot: string; map: string; id: string; frames: string[] }>(
-    `SELECT s.run, s.boot, s.map, s.id, s.frames
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w (run, boot, map, id)
-       JOIN telemetry.stack s USING (run, boot, map, id)`,
+  const { rows } = await client.query<{ run: string; boot: string; map: string; id: string; frames: string[] | null }>(
+    `WITH wanted AS (
+       SELECT run, boot, map, id, sum(cardinality(s.frames)) OVER (ORDER BY number) AS total
+       FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY AS w (run, boot, map, id, number)
+         JOIN telemetry.stack s USING (run, boot, map, id)
+     )
+     SELECT run, boot, map, id, CASE WHEN total <= $5 THEN s.frames END AS frames
+     FROM wanted JOIN telemetry.stack s USING (run, boot, map, id)`,
     [
       keys.map(([run]) => run),
       keys.map(([, boot]) => boot),
       keys.map(([, , map]) => map),
       keys.map(([, , , id]) => id),
+      FRAMES_MAX,
     ],
   );
-  return new Map(rows.map(({ run, boot, map, id, frames }) => [stackKey(run, boot, map, id), frames.map(BigInt)]));
+  return new Map(
+    rows.map(({ run, boot, map, id, frames }) => [stackKey(run, boot, map, id), frames?.map(BigInt) ?? null]),
+  );
 }
 
 /** Names of the kernel's addresses, which hold for one boot. */
@@ -106,13 +122,27 @@ async function kernelNames(
   frames: Frames,
 ): Promise<ReadonlyMap<string, string>> {
   const addresses = new Set<string>();
-  for (const stack of frames.values()) for (const frame of stack) addresses.add(addressId(frame));
+  for (const stack of frames.values()) for (const frame of stack ?? []) addresses.add(addressId(frame));
   const boots = [...new Set(counts.map(({ boot }) => boot))];
   const { rows } = await client.query<{ boot: string; id: string; name: string }>(
     `SELECT boot, id, name FROM telemetry.name WHERE device = $1 AND kind = 'ksym' AND boot = ANY ($2) AND id = ANY ($3)`,
     [device, boots, [...addresses]],
   );
   return new Map(rows.map(({ boot, id, name }) => [`${boot} ${id}`, name]));
+}
+
+/** One at a time, so that only the tree is kept. A stack that many rows share, one for each process, counts for each. */
+function* foldAll(
+  counts: readonly CountRow[],
+  frames: Frames,
+  names: ReadonlyMap<string, string>,
+): Generator<FoldedStack> {
+  let total = 0;
+  for (const row of counts) {
+    const folded = fold(row, frames, names);
+    total += folded.frames.length;
+    yield total <= FRAMES_MAX ? folded : { frames: folded.frames.slice(0, 1).concat(LEFT_OUT), count: folded.count };
+  }
 }
 
 /**
@@ -125,6 +155,7 @@ function fold(row: CountRow, frames: Frames, names: ReadonlyMap<string, string>)
     if (id === null) return [];
     const stack = frames.get(stackKey(run, boot, stacks, id));
     if (stack === undefined) return ['[stack not kept]'];
+    if (stack === null) return [LEFT_OUT];
     return stack.map((frame) => names.get(`${boot} ${addressId(frame)}`) ?? addressText(frame)).reverse();
   };
   const own = [...outermostFirst(userStack), ...outermostFirst(kernelStack)];

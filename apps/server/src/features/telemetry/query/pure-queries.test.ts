@@ -102,3 +102,13 @@ it('a flame tree of many stacks loses its smallest branches, not their counts', 
   expect(main?.children.length).toBeLessThanOrEqual(20);
   expect(main?.children[0]).toEqual({ name: 'f99', value: 100, children: [] });
 });
+
+it('a flame tree of many stacks that are all as heavy keeps as many as it may', () => {
+  const stacks = Array.from({ length: 100 }, (_, index) => ({ frames: [`f${index}`, 'inner'], count: 1 }));
+  const tree = flameTree(stacks, 20);
+  expect(tree.value).toBe(100);
+  expect(tree.children.map(({ name, children }) => [name, children.length])).toEqual([
+    ...Array.from({ length: 9 }, (_, index) => [`f${index}`, 1]),
+    ['f9', 0],
+  ]);
+});
