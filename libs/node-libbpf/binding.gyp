@@ -18,7 +18,8 @@
         "native/system.cc",
         "native/introspect.cc",
         "native/probe.cc",
-        "native/waker.cc"
+        "native/waker.cc",
+        "native/kallsyms.cc"
       ],
       "include_dirs": ["<!(node native/link-inputs.mjs include)", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": [

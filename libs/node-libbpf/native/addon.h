@@ -127,6 +127,7 @@ void InitSystem(Napi::Env env, Napi::Object exports);
 void InitIntrospect(Napi::Env env, Napi::Object exports);
 void InitProbe(Napi::Env env, Napi::Object exports);
 void InitWaker(Napi::Env env, Napi::Object exports);
+void InitKallsyms(Napi::Env env, Napi::Object exports);
 
 // Wraps a file descriptor that the new JavaScript handle owns from here on.
 Napi::Value NewProgram(Napi::Env env, UniqueFd fd);

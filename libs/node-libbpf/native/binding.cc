@@ -19,6 +19,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitIntrospect(env, exports);
   InitProbe(env, exports);
   InitWaker(env, exports);
+  InitKallsyms(env, exports);
   return exports;
 }
 

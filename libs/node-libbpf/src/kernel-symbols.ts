@@ -2,8 +2,9 @@ import { requireInteger, requireText } from './arguments.js';
 import { LibbpfError } from './errors.js';
 import type { CapabilityName } from './capabilities.js';
 import { missingCapabilities } from './capabilities.js';
-import type { ParsedLine } from './kallsyms-lines.js';
-import { linesInChunks, parseLine } from './kallsyms-lines.js';
+import type { KallsymsLines } from './kallsyms-text.js';
+import { kallsymsLines } from './kallsyms-text.js';
+import { native } from './native.js';
 import { PackedNames } from './packed-names.js';
 import { SymbolAddresses } from './symbol-addresses.js';
 
@@ -39,25 +40,21 @@ export interface ResolvedAddress {
   module: string | undefined;
 }
 
-const codeTypes = new Set([...'tTwW'].map((letter) => letter.charCodeAt(0)));
-function fnv1a(bytes: Buffer): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x0100_0193);
-  return hash >>> 0;
-}
-
 /** What is kept of symbols, in the order of the file. Nothing is allocated for one. */
 class Table {
   readonly addresses = new SymbolAddresses();
   readonly names = new PackedNames();
   types = Buffer.allocUnsafe(1 << 16);
 
-  add(bytes: Buffer, { high, low, type, nameBegin, nameEnd }: ParsedLine, module: number): void {
+  add(lines: KallsymsLines, modules: ModuleNumbers): void {
     const { length } = this.addresses;
-    if (length === this.types.length) this.types = Buffer.concat([this.types, Buffer.allocUnsafe(length)]);
-    this.types[length] = type;
-    this.addresses.add(high, low, module);
-    this.names.add(bytes, nameBegin, nameEnd);
+    const needed = length + lines.count;
+    if (needed > this.types.length)
+      this.types = Buffer.concat([this.types, Buffer.allocUnsafe(Math.max(this.types.length, lines.count))]);
+    lines.types.copy(this.types, length);
+    const runs = lines.runs.map(({ begin, high, module }) => ({ begin, high, module: modules.of(module) }));
+    this.addresses.add(lines.lows, runs, lines.inOrder);
+    this.names.add(lines.names, lines.nameEnds);
   }
 
   finish(): this {
@@ -133,21 +130,14 @@ export class KernelSymbols {
     const codeOnly = (options.kinds ?? 'code') === 'code';
     const table = new Table();
     const modules = new ModuleNumbers();
-    const symbol = { high: 0, low: 0, type: 0, nameBegin: 0, nameEnd: 0, moduleBegin: 0, moduleEnd: 0 };
-    let [left, shown, allNameBytes] = [0, false, 0];
-    const take = (bytes: Buffer, begin: number, end: number) => {
-      if (!parseLine(bytes, begin, end, symbol) || (codeOnly && !codeTypes.has(symbol.type))) return;
-      const nameBytes = symbol.nameEnd - symbol.nameBegin;
-      if (table.addresses.length === symbolsMax || allNameBytes + nameBytes > nameBytesMax) {
-        left++;
-        return;
-      }
-      if (symbol.high !== 0 || symbol.low !== 0) shown = true;
-      allNameBytes += nameBytes;
-      table.add(bytes, symbol, modules.of(bytes, symbol.moduleBegin, symbol.moduleEnd));
-    };
+    let [left, shown] = [0, false];
     try {
-      yield* linesInChunks(path, take);
+      for (const lines of kallsymsLines(path, { codeOnly, symbolsMax, nameBytesMax })) {
+        table.add(lines, modules);
+        left += lines.left;
+        shown ||= lines.shown;
+        yield;
+      }
     } catch (error) {
       const cause = error as NodeJS.ErrnoException;
       throw new LibbpfError('BPF_ENUMERATE', operation, Math.abs(cause.errno ?? 0), path);
@@ -183,9 +173,11 @@ export class KernelSymbols {
   find(name: string): KernelSymbol[] {
     requireText('find kernel symbol', 'name', name);
     const wanted = Buffer.from(name);
+    const hash = new Uint32Array(1);
+    native.hashLines(Buffer.concat([wanted, Buffer.from('\n')]), hash);
     const table = (this.#byName ??= this.#hashNames());
     const found: KernelSymbol[] = [];
-    for (let slot = fnv1a(wanted) % table.length; ; slot = (slot + 1) % table.length) {
+    for (let slot = (hash[0] ?? 0) % table.length; ; slot = (slot + 1) % table.length) {
       const entry = table[slot] ?? 0;
       if (entry === 0) return found.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
       if (this.#table.names.bytesOf(entry - 1).equals(wanted)) found.push(this.#symbol(entry - 1));
@@ -193,11 +185,11 @@ export class KernelSymbols {
   }
 
   #hashNames(): Uint32Array {
-    const { names } = this.#table;
+    const hashes = this.#table.names.hashes();
     // Half empty, so that a search ends soon.
     const table = new Uint32Array(2 * this.count + 1);
     for (let index = 0; index < this.count; index++) {
-      let slot = fnv1a(names.bytesOf(index)) % table.length;
+      let slot = (hashes[index] ?? 0) % table.length;
       while (table[slot] !== 0) slot = (slot + 1) % table.length;
       table[slot] = index + 1;
     }
@@ -231,11 +223,10 @@ class ModuleNumbers {
   #lastNumber = 0;
 
   /** 0 for the kernel itself, and for modules beyond what 16 bits count. */
-  of(bytes: Buffer, begin: number, end: number): number {
-    if (begin === end) return 0;
-    if (this.#last.length === end - begin && bytes.compare(this.#last, 0, this.#last.length, begin, end) === 0)
-      return this.#lastNumber;
-    this.#last = Buffer.from(bytes.subarray(begin, end));
+  of(name: Buffer): number {
+    if (name.length === 0) return 0;
+    if (this.#last.equals(name)) return this.#lastNumber;
+    this.#last = Buffer.from(name);
     this.#lastNumber = this.#number(this.#last.toString('utf8'));
     return this.#lastNumber;
   }

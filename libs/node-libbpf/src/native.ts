@@ -70,6 +70,21 @@ export interface Native {
   libbpfVersion(): string;
   errorText(negativeErrno: number): string;
   takeLog(): string;
+  /** See kallsyms-text.ts. */
+  takeKallsyms(
+    text: Buffer,
+    textBytes: number,
+    atEnd: boolean,
+    codeOnly: boolean,
+    state: Uint32Array,
+    lows: Uint32Array,
+    types: Buffer,
+    names: Buffer,
+    nameEnds: Uint32Array,
+    runs: Uint32Array,
+  ): number;
+  /** FNV-1a of each line, without its newline; how many there were. */
+  hashLines(text: Buffer, into: Uint32Array): number;
   returnFreedMemory(): void;
   droppedHandles(): number;
 }

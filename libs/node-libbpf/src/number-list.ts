@@ -4,12 +4,14 @@ export class NumberList {
   #items = new Uint32Array(1 << 10);
 
   push(value: number): void {
-    if (this.length === this.#items.length) {
-      const larger = new Uint32Array(2 * this.#items.length);
-      larger.set(this.#items);
-      this.#items = larger;
-    }
+    this.#makeRoom(1);
     this.#items[this.length++] = value;
+  }
+
+  append(values: Uint32Array): void {
+    this.#makeRoom(values.length);
+    this.#items.set(values, this.length);
+    this.length += values.length;
   }
 
   /** 0 for what is not there. */
@@ -20,6 +22,14 @@ export class NumberList {
   /** Gives back what doubling took too much. */
   trim(): void {
     this.#items = this.#items.slice(0, this.length);
+  }
+
+  #makeRoom(more: number): void {
+    const needed = this.length + more;
+    if (needed <= this.#items.length) return;
+    const larger = new Uint32Array(Math.max(2 * this.#items.length, needed));
+    larger.set(this.#items);
+    this.#items = larger;
   }
 
   get bytes(): number {

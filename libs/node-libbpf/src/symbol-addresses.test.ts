@@ -8,7 +8,18 @@ interface Symbol {
 
 function tableOf(symbols: readonly Symbol[]): SymbolAddresses {
   const table = new SymbolAddresses();
-  for (const { address, module } of symbols) table.add(Number(address >> 32n), Number(address & 0xffff_ffffn), module);
+  let last = 0n;
+  // Two at a time, so that some lie in order with those before them and not with each other.
+  for (let begin = 0; begin < symbols.length; begin += 2) {
+    const pair = symbols.slice(begin, begin + 2);
+    const rises = pair.map(({ address }, at) => address >= (at === 0 ? last : (pair[0]?.address ?? 0n)));
+    last = pair.at(-1)?.address ?? last;
+    table.add(
+      Uint32Array.from(pair, ({ address }) => Number(address & 0xffff_ffffn)),
+      pair.map(({ address, module }, at) => ({ begin: at, high: Number(address >> 32n), module })),
+      rises.indexOf(false) < 0 ? rises.length : rises.indexOf(false),
+    );
+  }
   table.finish();
   return table;
 }

@@ -1,5 +1,12 @@
 import { NumberList } from './number-list.js';
 
+export interface AddressRun {
+  readonly begin: number;
+  readonly high: number;
+  /** 0 for the kernel itself. */
+  readonly module: number;
+}
+
 /**
  * Addresses in the order of a file, with the module of each, in halves of 32 bits: a BigInt is an allocation, and a file has 200,000
  * addresses. The upper half and the module are those of thousands of neighbours, so that they are kept once for a run of them.
@@ -25,16 +32,20 @@ export class SymbolAddresses {
     return lists.reduce((sum, { bytes }) => sum + bytes, this.#rest.byteLength);
   }
 
-  add(high: number, low: number, module: number): void {
-    const run = this.#runBegins.length - 1;
-    const lastHigh = run < 0 ? -1 : this.#runHighs.at(run);
-    if (this.#sorted === this.length && (high - lastHigh || low - this.#lows.at(this.length - 1)) >= 0) this.#sorted++;
-    if (high !== lastHigh || module !== this.#runModules.at(run)) {
-      this.#runBegins.push(this.length);
+  /**
+   * Of symbols that follow those before: the lower halves of their addresses, and from which of them on they have which upper half
+   * and module. The first `inOrder` are none lower than the one before it.
+   */
+  add(lows: Uint32Array, runs: readonly AddressRun[], inOrder: number): void {
+    if (this.#sorted === this.length) this.#sorted += inOrder;
+    for (const { begin, high, module } of runs) {
+      const last = this.#runBegins.length - 1;
+      if (last >= 0 && high === this.#runHighs.at(last) && module === this.#runModules.at(last)) continue;
+      this.#runBegins.push(this.length + begin);
       this.#runHighs.push(high);
       this.#runModules.push(module);
     }
-    this.#lows.push(low);
+    this.#lows.append(lows);
   }
 
   /** After the last. */
