@@ -13,7 +13,7 @@ import { DesiredQueue, lockIntents } from '../desired/queue/index.js';
 import { Devices, readSelector } from '../devices/index.js';
 import { checkParams, ReleaseCatalogue } from '../releases/catalogue/index.js';
 import { Runs } from '../runs/index.js';
-import { parseSelector, selects } from './selector/index.js';
+import { MatchCounts } from './match-counts.js';
 
 const LISTED_MAX = 500;
 const ACTIVE_MAX = 1_000;
@@ -42,6 +42,7 @@ export class Assignments {
     private readonly live: LiveBus,
     private readonly devices: Devices,
     private readonly releases: ReleaseCatalogue,
+    private readonly matches: MatchCounts,
     private readonly runs: Runs,
     private readonly queue: DesiredQueue,
     private readonly audit: AuditLog,
@@ -53,7 +54,7 @@ export class Assignments {
     const release = await this.releases.get(body.releaseId);
     checkParams(release.manifest, body.params);
     const id = randomUUID();
-    await this.sql.withTransaction(async (client) => {
+    const devices = await this.sql.withTransaction(async (client) => {
       await lockIntents(client, 'exclusive');
       await assertRoom(client);
       await client.query(
@@ -70,31 +71,41 @@ export class Assignments {
       const { probe, version } = release;
       const details = { probe, version, selector: body.selector, params: body.params, devices: matched.length };
       await this.audit.record(client, { actor, action: 'assignment.create', subject: id, details });
+      return matched.length;
     });
-    return this.get(id);
+    return this.view(await this.row(id), devices);
   }
 
-  /** What it made is removed from its devices, unless an older assignment of the probe takes over. Twice is once. */
+  /**
+   * What it made is removed from its devices, unless an older assignment of the probe takes over. Twice is once. The answer's
+   * `devices` are those that this changes. People stop a probe that does harm by this: it waits for no look at the fleet, since
+   * a device that runs what an assignment asks for has a run that says so, and one that does not know of it yet is due anyway.
+   */
   async withdraw(actor: string, id: string): Promise<Assignment> {
-    const { probe, version, selector } = await this.get(id);
-    await this.sql.withTransaction(async (client) => {
+    const { probe, release, selector } = await this.row(id);
+    const devices = await this.sql.withTransaction(async (client) => {
       await lockIntents(client, 'exclusive');
       const { rowCount } = await client.query(
         `UPDATE "Assignment" SET state = 'withdrawn', "withdrawnAt" = $2 WHERE id = $1 AND state = 'active'`,
         [id, this.clock.now()],
       );
-      if (rowCount !== 1) return;
+      if (rowCount !== 1) return 0;
       const running = await client.query<{ id: string }>(
         'SELECT DISTINCT "deviceId" AS id FROM "Run" WHERE intent = $1 AND wanted',
         [id],
       );
-      const matched = await this.devices.select(readSelector(selector), client);
-      await this.queue.due(client, [...new Set([...running.rows, ...matched].map((device) => device.id))]);
+      // Where this one found no room in a device's desired state, another of its probe may.
+      const matched = (await isAskedForElsewhere(client, probe))
+        ? await this.devices.select(readSelector(selector), client)
+        : [];
+      const touched = new Set([...running.rows, ...matched].map((device) => device.id));
+      await this.queue.due(client, [...touched]);
       await this.live.publish({ type: 'assignment', assignment: id }, client);
-      const details = { probe, version, selector };
+      const details = { probe, version: release.version, selector };
       await this.audit.record(client, { actor, action: 'assignment.withdraw', subject: id, details });
+      return touched.size;
     });
-    return this.get(id);
+    return this.view(await this.row(id), devices);
   }
 
   async list(): Promise<Assignment[]> {
@@ -107,33 +118,55 @@ export class Assignments {
   }
 
   async get(id: string): Promise<Assignment> {
+    return (await this.views([await this.row(id)]))[0] as Assignment;
+  }
+
+  private async row(id: string): Promise<AssignmentRow> {
     const row = await this.prisma.assignment.findUnique({ where: { id }, include: withVersion });
     if (!row) throw notFound('assignment', id);
-    return (await this.views([row]))[0] as Assignment;
+    return row;
+  }
+
+  private async view(row: AssignmentRow, devices: number): Promise<Assignment> {
+    return viewOf(row, devices, await this.runs.statesOfIntents([row.id]));
   }
 
   private async views(rows: readonly AssignmentRow[]): Promise<Assignment[]> {
+    const active = rows.filter(({ state }) => state === 'active');
     const [devices, states] = await Promise.all([
-      this.devices.select({ kind: 'all' }),
+      this.matches.of(active.map(({ selector }) => selector)),
       this.runs.statesOfIntents(rows.map(({ id }) => id)),
     ]);
-    return rows.map((row) => {
-      const selector = parseSelector(row.selector);
-      return {
-        id: row.id,
-        releaseId: row.releaseId,
-        probe: row.probe,
-        version: row.release.version,
-        selector: row.selector,
-        params: row.params as Assignment['params'],
-        state: row.state,
-        createdAt: row.createdAt.toISOString(),
-        createdBy: row.createdBy,
-        devices: devices.filter((device) => selects(selector, device)).length,
-        runs: states.get(row.id) ?? {},
-      };
-    });
+    return rows.map((row) => viewOf(row, row.state === 'active' ? (devices.get(row.selector) ?? 0) : 0, states));
   }
+}
+
+/** `devices`: to how many it goes now; none, when it is withdrawn. */
+function viewOf(
+  row: AssignmentRow,
+  devices: number,
+  states: ReadonlyMap<string, Readonly<Record<string, number>>>,
+): Assignment {
+  return {
+    id: row.id,
+    releaseId: row.releaseId,
+    probe: row.probe,
+    version: row.release.version,
+    selector: row.selector,
+    params: row.params as Assignment['params'],
+    state: row.state,
+    createdAt: row.createdAt.toISOString(),
+    createdBy: row.createdBy,
+    devices,
+    runs: states.get(row.id) ?? {},
+  };
+}
+
+async function isAskedForElsewhere(client: pg.PoolClient, probe: string): Promise<boolean> {
+  const { rowCount } = await client.query(`SELECT FROM "Assignment" WHERE state = 'active' AND probe = $1 LIMIT 1`, [
+    probe,
+  ]);
+  return rowCount === 1;
 }
 
 async function assertRoom(client: pg.PoolClient): Promise<void> {

@@ -115,12 +115,21 @@ export class Runs {
 
   /** How many runs of each probe are in a kernel now. */
   async attachedByProbe(): Promise<Map<string, number>> {
-    const rows = await this.prisma.run.findMany({
+    const groups = await this.prisma.run.groupBy({
+      by: ['releaseId'],
       where: { wanted: true, state: { in: [...attachedStates] } },
-      select: { release: { select: { probe: true } } },
+      _count: { _all: true },
     });
+    const releases = await this.prisma.release.findMany({
+      where: { id: { in: groups.map(({ releaseId }) => releaseId) } },
+      select: { id: true, probe: true },
+    });
+    const probes = new Map(releases.map(({ id, probe }) => [id, probe]));
     const counts = new Map<string, number>();
-    for (const { release } of rows) counts.set(release.probe, (counts.get(release.probe) ?? 0) + 1);
+    for (const { releaseId, _count } of groups) {
+      const probe = probes.get(releaseId);
+      if (probe !== undefined) counts.set(probe, (counts.get(probe) ?? 0) + _count._all);
+    }
     return counts;
   }
 }
