@@ -3,6 +3,7 @@ import type { CommandHost } from './command.js';
 import { addAssign } from './commands/assignments/assign.js';
 import { addAssignmentsList } from './commands/assignments/list.js';
 import { addAssignmentsWithdraw } from './commands/assignments/withdraw.js';
+import { addAudit } from './commands/audit/list.js';
 import { addBtfAdd } from './commands/btf/add.js';
 import { addBtfList } from './commands/btf/list.js';
 import { addCompletionBash } from './commands/completion/bash.js';
@@ -80,6 +81,7 @@ export function createProgram(host: CommandHost): Command {
   addRunsList(noun('runs', 'what runs where'), host);
   addDebug(program, host);
   addMetrics(program, host);
+  addAudit(program, host);
   addCompletionBash(noun('completion', 'completion for shells'), program, host);
   return program;
 }

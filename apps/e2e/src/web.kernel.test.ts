@@ -201,6 +201,24 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
     LONG_MS,
   );
 
+  it(
+    'shows who did what to administrators, filtered by the URL, and that the chain holds',
+    async () => {
+      await page.goto(stack.url);
+      await page.getByTestId('nav-audit').click();
+      const table = page.getByTestId('audit');
+      await table.getByText('release.publish').first().waitFor();
+      await page.getByTestId('audit-action').fill('assignment');
+      await page.getByTestId('audit-action').press('Enter');
+      await page.waitForURL(/action=assignment/);
+      await table.getByText('release.publish').first().waitFor({ state: 'detached' });
+      await table.getByText('assignment.create').first().waitFor();
+      await page.getByTestId('audit-verify').click();
+      await page.getByText(/^All \d+ entries follow from one another\.$/).waitFor();
+    },
+    LONG_MS,
+  );
+
   it('did all this without an error in the console', () => {
     expect(errors).toEqual([]);
   });

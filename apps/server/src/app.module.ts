@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { ServerConfig } from './config/config.js';
-import { AuditModule } from './features/audit/index.js';
+import { AuditModule } from './features/audit/log/index.js';
 import { apiModules, controlModules, labModules } from './features/control-plane.js';
 import { HealthModule } from './features/health/index.js';
 import { ingestModules } from './features/ingest/index.js';

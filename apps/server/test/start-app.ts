@@ -7,7 +7,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createClient, type ApiClient } from '@bpfleet/api';
 import { createTestDatabase } from '@bpfleet/testkit';
 import { parseConfig, type ServerConfig } from '../src/config/config.js';
-import { AuditModule } from '../src/features/audit/index.js';
+import { AuditModule } from '../src/features/audit/log/index.js';
 import { createHttpApplication } from '../src/http/http-server.js';
 import { PlatformModule } from '../src/platform/platform.module.js';
 import { migrate, readMigrations } from '../src/platform/prisma/migrate.js';

@@ -13,6 +13,15 @@ export {
   userSchema,
 } from './session.js';
 export {
+  auditEntrySchema,
+  auditListSchema,
+  auditQuerySchema,
+  auditVerificationSchema,
+  verifyAuditQuerySchema,
+  type AuditEntry,
+  type AuditVerification,
+} from './audit.js';
+export {
   createEnrolmentTokenRequestSchema,
   createdEnrolmentTokenSchema,
   deviceIdSchema,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { assignmentSchema, createAssignmentRequestSchema } from './assignment.js';
+import { auditListSchema, auditQuerySchema, auditVerificationSchema, verifyAuditQuerySchema } from './audit.js';
 import {
   createEnrolmentTokenRequestSchema,
   createdEnrolmentTokenSchema,
@@ -181,6 +182,13 @@ export const routes = {
     response: runSchema,
   }),
   stopDebugRun: route('POST', '/api/debug-runs/:id/stop', { body: none, query: none, response: runSchema }),
+
+  listAudit: route('GET', '/api/audit', { body: none, query: auditQuerySchema, response: auditListSchema }),
+  verifyAudit: route('GET', '/api/audit/verification', {
+    body: none,
+    query: verifyAuditQuerySchema,
+    response: auditVerificationSchema,
+  }),
 
   overview: route('GET', '/api/telemetry/overview', { body: none, query: none, response: overviewSchema }),
   listMetrics: route('GET', '/api/telemetry/metrics', {

@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { AssignmentsApiModule } from './assignments/index.js';
+import { AuditApiModule } from './audit/index.js';
 import { ControlModule } from './control/index.js';
 import { DebugApiModule } from './debug/index.js';
 import { DevicesApiModule } from './devices/index.js';
@@ -21,6 +22,7 @@ export const apiModules: readonly Type[] = [
   KernelsApiModule,
   PreflightApiModule,
   LabApiModule,
+  AuditApiModule,
 ];
 
 /** What the role control does. */

@@ -4,6 +4,7 @@ import { windowOf, type TimeSearch } from '../ui/time-window.js';
 import { api } from './client.js';
 
 const devicesPerPage = 200;
+const auditEntriesPerPage = 100;
 /** What a live view is read again after when no live event says so sooner. */
 const liveRefetchMs = 10_000;
 
@@ -127,6 +128,16 @@ export const enrolmentTokensQuery = queryOptions({
   queryKey: ['enrolment-tokens'],
   queryFn: async () => (await api.call('listEnrolmentTokens', {})).items,
 });
+
+export const auditQuery = (filter: { actor?: string | undefined; action?: string | undefined }) =>
+  infiniteQueryOptions({
+    queryKey: ['audit', filter],
+    queryFn: ({ pageParam }) =>
+      api.call('listAudit', { query: { ...filter, cursor: pageParam || undefined, limit: auditEntriesPerPage } }),
+    initialPageParam: '',
+    getNextPageParam: (last) => last.nextCursor ?? undefined,
+    placeholderData: (previous) => previous,
+  });
 
 export const metricsQuery = (device: string) =>
   queryOptions({

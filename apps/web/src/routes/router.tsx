@@ -15,6 +15,7 @@ import { EmptyState, ErrorPanel, Waiting } from '../ui/feedback.js';
 import { Shell } from '../ui/shell.js';
 import { AssignPage } from './assignments/assign-page.js';
 import { AssignmentsPage } from './assignments/assignments-page.js';
+import { AuditPage } from './audit/audit-page.js';
 import { DebugRunPage } from './debug/debug-run-page.js';
 import { DebugRunsPage } from './debug/debug-runs-page.js';
 import { NewDebugRunPage } from './debug/new-debug-run-page.js';
@@ -25,6 +26,7 @@ import { ReleasePage } from './probes/release-page.js';
 import { PublishPage } from './publish/publish-page.js';
 import {
   parseAssignSearch,
+  parseAuditSearch,
   parseDebugRunSearch,
   parseDevicesSearch,
   parseDeviceSearch,
@@ -102,6 +104,7 @@ const debugRunRoute = createRoute({
   validateSearch: parseDebugRunSearch,
   component: DebugRunPage,
 });
+const auditRoute = createRoute({ ...page, path: '/audit', validateSearch: parseAuditSearch, component: AuditPage });
 const settingsRoute = createRoute({
   ...page,
   path: '/settings',
@@ -123,6 +126,7 @@ const routeTree = rootRoute.addChildren([
     debugRunsRoute,
     newDebugRoute,
     debugRunRoute,
+    auditRoute,
     settingsRoute,
   ]),
 ]);

@@ -53,6 +53,12 @@ export interface NewDebugSearch {
   minutes?: number;
 }
 
+export interface AuditSearch {
+  actor?: string;
+  /** Whole, such as `device.revoke`, or its noun. */
+  action?: string;
+}
+
 export interface DebugRunSearch {
   event?: string;
 }
@@ -98,6 +104,13 @@ export function parseNewDebugSearch(raw: Raw): NewDebugSearch {
     device: matching(raw.device, /^d[a-z0-9]{8,31}$/),
     release: text(raw.release, 64),
     minutes: Number.isInteger(minutes) && minutes >= 1 && minutes <= 60 ? minutes : undefined,
+  });
+}
+
+export function parseAuditSearch(raw: Raw): AuditSearch {
+  return defined({
+    actor: text(raw.actor, 128),
+    action: matching(raw.action, /^[a-z-]{1,32}(\.[a-z-]{1,32})?$/),
   });
 }
 

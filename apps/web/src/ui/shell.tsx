@@ -17,6 +17,7 @@ import { useDisclosure } from '@mantine/hooks';
 import {
   IconBug,
   IconDeviceDesktopAnalytics,
+  IconHistory,
   IconKeyboard,
   IconLogout,
   IconMoon,
@@ -41,11 +42,13 @@ const pages = [
   { to: '/publish', label: 'Publish', icon: IconUpload },
   { to: '/assignments', label: 'Assignments', icon: IconTargetArrow },
   { to: '/debug', label: 'Debug runs', icon: IconBug },
+  { to: '/audit', label: 'Audit', icon: IconHistory, admin: true },
   { to: '/settings', label: 'Settings', icon: IconSettings },
 ] as const;
 
 export function Shell() {
   const client = useQueryClient();
+  const { data: user } = useQuery(meQuery);
   const [live, setLive] = useState<LiveState>('connecting');
   const [menuOpen, menu] = useDisclosure(false);
   const [helpOpen, help] = useDisclosure(false);
@@ -82,12 +85,14 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p={8} aria-label="Main">
-        {pages.map(({ to, label, icon: Icon }) => (
-          <Link key={to} to={to} className="bf-nav" onClick={menu.close} data-testid={`nav-${to.slice(1)}`}>
-            <Icon size={16} stroke={1.6} />
-            {label}
-          </Link>
-        ))}
+        {pages
+          .filter((page) => !('admin' in page) || user?.role === 'admin')
+          .map(({ to, label, icon: Icon }) => (
+            <Link key={to} to={to} className="bf-nav" onClick={menu.close} data-testid={`nav-${to.slice(1)}`}>
+              <Icon size={16} stroke={1.6} />
+              {label}
+            </Link>
+          ))}
       </AppShell.Navbar>
       <AppShell.Main>
         <Outlet />

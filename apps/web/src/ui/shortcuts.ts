@@ -10,6 +10,7 @@ export const goTo: Readonly<Record<string, { to: string; does: string }>> = {
   n: { to: '/publish', does: 'Publish a probe' },
   a: { to: '/assignments', does: 'Assignments' },
   r: { to: '/debug', does: 'Debug runs' },
+  l: { to: '/audit', does: 'Audit log' },
   s: { to: '/settings', does: 'Settings' },
 };
 

@@ -8,7 +8,7 @@ import { DomainError, notFound } from '../../platform/errors.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
-import { AuditLog } from '../audit/index.js';
+import { AuditLog } from '../audit/log/index.js';
 import { DesiredQueue, lockIntents } from '../desired/queue/index.js';
 import { Devices, readSelector } from '../devices/index.js';
 import { checkParams, ReleaseCatalogue } from '../releases/catalogue/index.js';

@@ -1,2 +1,1 @@
-export { AuditLog, type AuditRecord } from './audit-log.js';
-export { AuditModule } from './audit.module.js';
+export { AuditApiModule } from './audit-api.module.js';

@@ -5,7 +5,7 @@ import type { BodyOf } from '../../http/route.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError } from '../../platform/errors.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
-import { AuditLog } from '../audit/index.js';
+import { AuditLog } from '../audit/log/index.js';
 import { DEBUG_ENTRIES_MAX, DesiredQueue } from '../desired/queue/index.js';
 import { Devices } from '../devices/index.js';
 import { checkParams, ReleaseCatalogue } from '../releases/catalogue/index.js';

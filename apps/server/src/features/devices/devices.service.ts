@@ -8,7 +8,7 @@ import { LiveBus } from '../../platform/live/live-bus.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { parseSelector, SelectorError, selects, type Selector } from '../assignments/selector/index.js';
-import { AuditLog } from '../audit/index.js';
+import { AuditLog } from '../audit/log/index.js';
 import { DesiredQueue } from '../desired/queue/index.js';
 import { Runs } from '../runs/index.js';
 import { deviceView, type DeviceRow } from './device.view.js';

@@ -5,7 +5,7 @@ import { Clock } from '../../platform/clock.js';
 import { ServerKeys } from '../../platform/keys/server-keys.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
-import { AuditLog } from '../audit/index.js';
+import { AuditLog } from '../audit/log/index.js';
 import { cleanText, cutText } from '../devices/index.js';
 import { mintDeviceId } from './device-id.js';
 import { EnrolmentTokens } from './tokens.service.js';

@@ -9,7 +9,7 @@ import { DomainError, notFound } from '../../platform/errors.js';
 import { ServerKeys } from '../../platform/keys/server-keys.js';
 import { sqlOf } from '../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
-import { AuditLog } from '../audit/index.js';
+import { AuditLog } from '../audit/log/index.js';
 import { InstallCommand } from '../agent-packages/index.js';
 import { cleanLabels, cleanText } from '../devices/index.js';
 

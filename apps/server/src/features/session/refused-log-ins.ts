@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/clock.js';
-import { AuditLog, type AuditRecord } from '../audit/index.js';
+import { AuditLog, type AuditRecord } from '../audit/log/index.js';
 
 const WINDOW_MS = 60_000;
 const ROWS_PER_WINDOW_MAX = 30;

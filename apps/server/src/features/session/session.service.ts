@@ -8,7 +8,7 @@ import { DomainError } from '../../platform/errors.js';
 import { sqlOf } from '../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { Slots } from '../../platform/slots.js';
-import { AuditLog } from '../audit/index.js';
+import { AuditLog } from '../audit/log/index.js';
 import { LoginThrottle, networkOf, tooMany, type LoginAttempt } from './login-throttle.js';
 import { RefusedLogIns } from './refused-log-ins.js';
 

@@ -17,7 +17,7 @@ import { MqttLink } from '../../../platform/mqtt/mqtt-link.js';
 import { migrate, readMigrations } from '../../../platform/prisma/migrate.js';
 import { PrismaService } from '../../../platform/prisma/prisma.service.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
-import { AuditModule } from '../../audit/index.js';
+import { AuditModule } from '../../audit/log/index.js';
 import { DesiredWorker } from '../../desired/desired-worker.js';
 import { OutboxSender } from '../../desired/outbox-sender.js';
 import { UploadWorker } from '../../kernels/upload/upload-worker.js';

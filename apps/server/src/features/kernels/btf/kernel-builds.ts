@@ -7,7 +7,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError } from '../../../platform/errors.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelBtfError, readKernelBtf, type KernelTypes } from '../../../verify/index.js';
-import { AuditLog } from '../../audit/index.js';
+import { AuditLog } from '../../audit/log/index.js';
 import { DesiredQueue } from '../../desired/queue/index.js';
 import { KernelBtfs } from './kernel-btfs.js';
 

@@ -14,7 +14,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError } from '../../../platform/errors.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { KernelBtfError, readKernelBtf } from '../../../verify/index.js';
-import { AuditLog } from '../../audit/index.js';
+import { AuditLog } from '../../audit/log/index.js';
 import { KernelBtfs } from '../../kernels/index.js';
 import { assertKernelImage } from './kernel-image.js';
 import { assertKernelConfig, assertKernelModule } from './kernel-parts.js';

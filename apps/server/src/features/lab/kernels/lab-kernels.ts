@@ -6,7 +6,7 @@ import { Clock } from '../../../platform/clock.js';
 import { DomainError, notFound } from '../../../platform/errors.js';
 import { LiveBus } from '../../../platform/live/live-bus.js';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
-import { AuditLog } from '../../audit/index.js';
+import { AuditLog } from '../../audit/log/index.js';
 import { VERDICT_VERSIONS } from '../../kernels/index.js';
 import { LabFiles } from './lab-files.js';
 import { targetOf, userLandTarget } from './lab-target.js';

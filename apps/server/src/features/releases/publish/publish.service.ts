@@ -9,7 +9,7 @@ import { LiveBus } from '../../../platform/live/live-bus.js';
 import { Prisma } from '../../../platform/prisma/generated/client.js';
 import { sqlOf } from '../../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../../platform/prisma/prisma.service.js';
-import { AuditLog } from '../../audit/index.js';
+import { AuditLog } from '../../audit/log/index.js';
 import { EventTables, TelemetryError } from '../../telemetry/index.js';
 import { Releases } from '../releases.service.js';
 import { ObjectBuilder, type Finding } from './build-objects.js';

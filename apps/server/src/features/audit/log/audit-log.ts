@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Clock } from '../../platform/clock.js';
-import type { SqlTransaction } from '../../platform/prisma/prisma-sql.js';
-import { ControlSql } from '../../platform/sql/control-sql.js';
+import { Clock } from '../../../platform/clock.js';
+import type { SqlTransaction } from '../../../platform/prisma/prisma-sql.js';
+import { ControlSql } from '../../../platform/sql/control-sql.js';
 
 export interface AuditRecord {
   readonly actor: string;
@@ -12,11 +12,13 @@ export interface AuditRecord {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-const FIRST_HASH = '0'.repeat(64);
+/** What the first entry follows from. */
+export const FIRST_HASH = '0'.repeat(64);
 /** Serialises writers, so that the chain never forks. */
 const CHAIN_LOCK = 0x61756474;
 
-interface ChainRow {
+/** What an entry's hash is over, and the hash. */
+export interface ChainRow {
   at: string;
   actor: string;
   action: string;
@@ -26,7 +28,7 @@ interface ChainRow {
   hash: string;
 }
 
-function hashOf(row: Omit<ChainRow, 'hash'>): string {
+export function hashOf(row: Omit<ChainRow, 'hash'>): string {
   const { at, actor, action, subject, details, previousHash } = row;
   const text = JSON.stringify([previousHash, at, actor, action, subject, canonical(details)]);
   return createHash('sha256').update(text).digest('hex');
@@ -75,19 +77,5 @@ export class AuditLog {
   /** What changes nothing else, such as a refusal. */
   async recordAlone(entry: AuditRecord): Promise<void> {
     await this.sql.withTransaction((client) => this.record(client, entry));
-  }
-
-  /** The sequence number of the first entry that does not follow from the ones before it, or undefined when all do. */
-  async firstBroken(): Promise<string | undefined> {
-    const { rows } = await this.sql.pool.query<Omit<ChainRow, 'at'> & { at: Date; sequence: string }>(
-      'SELECT sequence, at, actor, action, subject, details, "previousHash", hash FROM "AuditEntry" ORDER BY sequence',
-    );
-    let previousHash = FIRST_HASH;
-    for (const row of rows) {
-      const expected = hashOf({ ...row, at: row.at.toISOString(), previousHash });
-      if (row.previousHash !== previousHash || row.hash !== expected) return row.sequence;
-      previousHash = row.hash;
-    }
-    return undefined;
   }
 }
