@@ -8,6 +8,10 @@ export interface AttachNeeds {
   readonly trampoline: boolean;
 }
 
+/** Of the kernel's list of security modules, and the feature that says that it is on it. */
+export const BPF_LSM = 'bpf';
+export const ACTIVE_BPF_LSM = 'active_bpf_lsm';
+
 const NOTHING: AttachNeeds = { features: [], trampoline: false };
 const needs = (...features: string[]): AttachNeeds => ({ features, trampoline: false });
 
@@ -24,7 +28,7 @@ const BY_TYPE: Readonly<Record<string, AttachNeeds>> = {
   fentry: { features: ['fentry'], trampoline: true },
   fexit: { features: ['fentry'], trampoline: true },
   fmod_ret: { features: ['fentry'], trampoline: true },
-  lsm: { features: ['active_bpf_lsm'], trampoline: true },
+  lsm: { features: ['lsm', ACTIVE_BPF_LSM], trampoline: true },
   iter: needs('iterators'),
   perf_event: needs('perf_event'),
   xdp: needs('xdp', 'xdp_links'),

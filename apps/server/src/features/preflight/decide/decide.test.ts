@@ -340,7 +340,11 @@ describe('what a kernel is said to do with a release', () => {
       { object: program('fentry/x'), features: 'nobody' },
       /may load and still not attach/,
     ],
-    ['the same with a sleepable LSM hook', { object: program('lsm.s/file_open') }, /may load and still not attach/],
+    [
+      'the same with a sleepable LSM hook',
+      { kernel: { lsm: ['bpf'] }, object: program('lsm.s/file_open') },
+      /may load and still not attach/,
+    ],
     [
       'an agent that was told to leave the kernel alone',
       { features: { features: [], lacks: [] }, release: { features: [] } },

@@ -37,13 +37,29 @@ it.each<[string, 'takes' | 'refuses' | 'unknown', Change, RegExp]>([
   [
     'an LSM hook where the trampolines of ARM64 before 6.4 were tried in vain',
     'refuses',
-    { object: program('lsm/path_unlink'), features: { lacks: ['fentry'] } },
+    { kernel: { lsm: ['bpf'] }, object: program('lsm/path_unlink'), features: { lacks: ['fentry'] } },
     /^Program p \(lsm\/path_unlink\) loads and is attached as fentry is, which was tried on this kernel and fails\.$/,
+  ],
+  [
+    'an LSM hook where BPF is not among the security modules, which the kernel itself says',
+    'refuses',
+    { object: program('lsm/path_unlink'), features: 'nobody' },
+    /^Program p \(lsm\/path_unlink\) needs active_bpf_lsm, which this kernel does not have\.$/,
+  ],
+  [
+    'an LSM hook where the kernel has no such type of program',
+    'refuses',
+    { kernel: { lsm: ['bpf'] }, object: program('lsm/path_unlink'), features: { lacks: ['lsm'] } },
+    /needs lsm, which/,
   ],
   [
     'the same where every kernel has them, and something else may have been in the way',
     'unknown',
-    { kernel: { kernelRelease: '6.12.1' }, object: program('lsm/path_unlink'), features: { lacks: ['fentry'] } },
+    {
+      kernel: { kernelRelease: '6.12.1', lsm: ['bpf'] },
+      object: program('lsm/path_unlink'),
+      features: { lacks: ['fentry'] },
+    },
     /may load and still not attach/,
   ],
   [

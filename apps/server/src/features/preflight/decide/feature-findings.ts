@@ -1,6 +1,14 @@
 import { blindSpots, isBeforeOldestTested, OLDEST_TESTED_KERNEL, untestedBefore } from '@bpfleet/probe';
 import { programTypeOf } from '../../../verify/index.js';
-import { attachNeeds, isAttachedByAgents, mayLackTcx, mayLackTrampolines, WHY_NEEDED } from './attach-needs.js';
+import {
+  ACTIVE_BPF_LSM,
+  attachNeeds,
+  BPF_LSM,
+  isAttachedByAgents,
+  mayLackTcx,
+  mayLackTrampolines,
+  WHY_NEEDED,
+} from './attach-needs.js';
 import type { FeatureFacts, KernelFacts, ObjectNeeds, ReleaseFacts } from './facts.js';
 import { doubt, NOTHING_FOUND, refusal, together, type Findings } from './findings.js';
 
@@ -50,7 +58,7 @@ function requiredFindings(
   found: FeatureFacts | undefined,
   object: ObjectNeeds,
 ): Findings {
-  const has = name === 'btf' ? (kernel.showsBtf ? 'yes' : 'no') : required(name, found);
+  const has = name === 'btf' ? (kernel.showsBtf ? 'yes' : 'no') : required(name, kernel, found);
   if (has === 'yes') return NOTHING_FOUND;
   if (has === 'no') return refusal('feature', `It lacks ${name}, which the probe requires.`);
   // What the object itself uses is tried when a kernel loads it.
@@ -59,8 +67,8 @@ function requiredFindings(
 }
 
 /** An agent that is too old to say what is missing named all that was there. */
-function required(name: string, found: FeatureFacts | undefined): Presence {
-  const has = presence(name, found);
+function required(name: string, kernel: KernelFacts, found: FeatureFacts | undefined): Presence {
+  const has = presenceOn(kernel, name, found);
   return has === 'unknown' && found !== undefined && found.lacks === undefined ? 'no' : has;
 }
 
@@ -77,7 +85,7 @@ function programFindings(
   if (!isAttachedByAgents(section))
     return refusal('attach_type', `Program ${name} (${section}) is of a type that agents do not attach.`);
   const { features, trampoline } = attachNeeds(section);
-  const missing = features.find((feature) => presence(feature, found) === 'no');
+  const missing = features.find((feature) => presenceOn(kernel, feature, found) === 'no');
   if (missing !== undefined) {
     const why = Object.hasOwn(WHY_NEEDED, missing) ? WHY_NEEDED[missing] : '';
     const lack = `needs ${missing}, which this kernel does not have`;
@@ -122,6 +130,12 @@ function usedFeatures(object: ObjectNeeds): string[] {
 
 function mapTypesOf({ maps }: ObjectNeeds): string[] {
   return [...new Set(maps.map(({ typeName }) => typeName))];
+}
+
+/** Which security modules are active a kernel says itself, and it is another than its group's where a device starts it otherwise. */
+function presenceOn({ lsm }: KernelFacts, name: string, found: FeatureFacts | undefined): Presence {
+  if (name !== ACTIVE_BPF_LSM || lsm.length === 0) return presence(name, found);
+  return lsm.includes(BPF_LSM) ? 'yes' : 'no';
 }
 
 function presence(name: string, found: FeatureFacts | undefined): Presence {

@@ -76,10 +76,10 @@ export class KernelUpgrade {
     for (const [, alike] of byParams(runs)) {
       const facts = await this.reader.factsFor(release, alike[0]?.params ?? {}, arches);
       const knownOf = await this.verdicts.knownOf(release, facts, used, budget);
-      const judge = (device: Facts, { asked, facts: kernel }: Target): JudgedTarget => {
+      const judge = (device: Facts, { asked, facts: kernel, featuresOf }: Target): JudgedTarget => {
         const question: Question = {
           kernel,
-          features: kernel.id === null ? undefined : features.get(kernel.id),
+          features: featuresOf === null ? undefined : features.get(featuresOf),
           machine: machineFactsOf(device),
           release: facts(kernel.kernelArch),
           known: knownOf(asked),

@@ -187,6 +187,37 @@ describeWithKernel('what breaks if devices move to another kernel', ['clang'], (
     }
   });
 
+  it('takes from the device whether BPF is among its security modules, which its command line says', async () => {
+    const blocks = await fleet.release(compileCore('SEC("lsm/file_open") int p(void *c) { return 0; }'));
+    const [without, withBpf] = [['lockdown'], ['lockdown', 'ipe', 'bpf']];
+    const { labKernel: kept } = fleet.get(PrismaService);
+    const shownFrom = async (device: string[], target: string[]) => {
+      const facts = { ...recent, lsm: target };
+      const group = await lab(facts);
+      await fleet.prove(blocks, facts);
+      const lacks = target.includes('bpf') ? [] : ['active_bpf_lsm'];
+      const can = { features: ['lsm', 'fentry', 'hash', 'ringbuf', 'raw_tracepoint'], lacks };
+      const named = { id: 'l1', name: 'l1', target: 'arm64-6.12', kernelArgs: [], createdBy: 'kari' };
+      await kept.create({
+        data: { ...named, ...can, kernelGroupId: group, dueAt: new Date(0), createdAt: new Date(0) },
+      });
+      await fleet.running(await fleet.device({ ...old, lsm: device }), blocks);
+      const [row] = (await ask({ kernelGroupId: group })).rows;
+      return [row?.verdict, row?.reasons[0]?.kind, row?.proof?.closeness, row?.kernel?.lsm.includes('bpf')];
+    };
+    try {
+      expect(await shownFrom(withBpf, without)).toEqual(['takes', 'proven', 'same_series', true]);
+      await fleet.get(PrismaService).run.deleteMany();
+      await kept.deleteMany();
+      expect(await shownFrom(without, withBpf)).toEqual(['refuses', 'attach_type', 'same_series', false]);
+      await fleet.get(PrismaService).run.deleteMany();
+      await kept.deleteMany();
+      expect(await shownFrom(['yama', 'bpf'], withBpf)).toEqual(['takes', 'proven', 'same_group', true]);
+    } finally {
+      await kept.deleteMany();
+    }
+  });
+
   it('goes by the types of a build that an administrator added, where no kernel of it is known', async () => {
     const build = { buildId: 'cd'.repeat(20), release: '6.12.99-board', arch: 'arm64' as const };
     await fleet.api.call('addBtf', { query: build, body: foreignBtf('arm64-6.12') });

@@ -2,6 +2,7 @@ import type { KernelBtf } from '@bpfleet/api';
 import { kernelSeries } from '@bpfleet/probe';
 import type { Facts } from '@bpfleet/wire';
 import type { KernelFacts } from '../decide/facts.js';
+import { BPF_LSM } from '../decide/attach-needs.js';
 import { askedFactsOf } from '../kernel-facts.js';
 import type { AskedKernel } from '../verdict-reader.js';
 
@@ -9,6 +10,8 @@ import type { AskedKernel } from '../verdict-reader.js';
 export interface Target {
   readonly asked: AskedKernel;
   readonly facts: KernelFacts;
+  /** The group whose features it will have; null where nobody has told, or those differ with how the device starts it. */
+  readonly featuresOf: string | null;
 }
 
 const PAGE_BYTES = 4096;
@@ -59,14 +62,28 @@ export function targetsFor(device: Facts, kernels: readonly AskedKernel[]): Targ
     const chosen = builds.get(key);
     if (!chosen || likeness(device, kernel) > likeness(device, chosen)) builds.set(key, kernel);
   }
-  return [...builds.values()].map((asked) => ({ asked, facts: moved(device, asked) }));
+  return [...builds.values()].map((asked) => moved(device, asked));
 }
 
-function moved(device: Facts, asked: AskedKernel): KernelFacts {
+function moved(device: Facts, asked: AskedKernel): Target {
   const facts = askedFactsOf(asked);
   const jit = device.jit ?? facts.jit;
+  const lsm = movedLsm(device, facts.lsm);
   const same = facts.userBits === device.userBits && facts.jit === jit;
-  return { ...facts, id: same ? facts.id : null, userBits: device.userBits, jit };
+  const id = same && lsm === facts.lsm ? facts.id : null;
+  return { asked, facts: { ...facts, id, userBits: device.userBits, jit, lsm }, featuresOf: same ? facts.id : null };
+}
+
+/**
+ * Which security modules there are is the kernel's; whether BPF is among those that are active is mostly its command line's (`lsm=`),
+ * which goes with the device.
+ */
+function movedLsm({ lsm }: Facts, its: readonly string[]): readonly string[] {
+  const [has, had] = [lsm.includes(BPF_LSM), its.includes(BPF_LSM)];
+  // Who names none could not read them, or nobody has.
+  if (its.length === 0) return lsm;
+  if (lsm.length === 0 || has === had) return its;
+  return has ? [...its, BPF_LSM] : its.filter((one) => one !== BPF_LSM);
 }
 
 function likeness(device: Facts, { id, userBits, jit, lsm }: AskedKernel): number {
