@@ -111,17 +111,24 @@ export class LabQueue {
 
   /**
    * The kernel is up, and this is what it is. Another build than at its last boot (a package of the suite was updated) is
-   * another kernel group, about which nothing is known yet. Undefined when there is no room for its group.
+   * another kernel group, about which nothing is known yet. Undefined when there is no room for its group; `lost` when the lease is
+   * another's by now.
    */
-  async booted(kernel: ClaimedKernel, holder: string, facts: Facts, bootMs: number): Promise<KernelGroup | undefined> {
+  async booted(
+    kernel: ClaimedKernel,
+    holder: string,
+    facts: Facts,
+    bootMs: number,
+  ): Promise<KernelGroup | 'lost' | undefined> {
     return this.sql.withTransaction(async (client) => {
       const group = await this.groups.ensure(client, facts);
       if (!group) return undefined;
-      await client.query(
+      const { rowCount } = await client.query(
         `UPDATE "LabKernel" SET state = 'ready', reason = NULL, console = NULL, failures = 0, "kernelGroupId" = $3,
            "bootMs" = $4, "seenAt" = $5, features = $6, lacks = $7 WHERE id = $1 AND holder = $2`,
         [kernel.id, holder, group.id, bootMs, this.clock.now(), facts.features, facts.lacks ?? []],
       );
+      if (rowCount !== 1) return 'lost';
       if (kernel.kernelGroupId !== null && kernel.kernelGroupId !== group.id) {
         await client.query(`DELETE FROM "LabJob" WHERE "labKernelId" = $1`, [kernel.id]);
       }
@@ -132,20 +139,20 @@ export class LabQueue {
 
   /** Nothing is running any more: it is tried again, later each time, and after a few times no more. */
   async bootFailed(kernel: ClaimedKernel, holder: string, { reason, console, final }: BootFailure): Promise<void> {
-    const failures = kernel.failures + 1;
-    const given = final || failures >= FAILURES_MAX;
-    const dueAt = new Date(this.clock.now().getTime() + RETRY_MS * 2 ** kernel.failures);
+    // Counted by the row: that it came up in between began the count anew.
     await this.sql.pool.query(
-      `UPDATE "LabKernel" SET state = $3::"LabState", reason = $4, console = $5, failures = $6, "dueAt" = $7,
+      `UPDATE "LabKernel" SET state = CASE WHEN $3 OR failures + 1 >= $6 THEN 'failed'::"LabState" ELSE 'waiting' END,
+         reason = $4, console = $5, failures = failures + 1, "dueAt" = $7::timestamptz + $8 * 2 ^ failures * interval '1 millisecond',
          holder = NULL, "leaseUntil" = NULL WHERE id = $1 AND holder = $2`,
       [
         kernel.id,
         holder,
-        given ? 'failed' : 'waiting',
+        final,
         printable(reason).slice(0, REASON_CHARS_MAX),
         console.length === 0 ? null : printable(console.join('\n')).slice(-CONSOLE_CHARS_MAX),
-        failures,
-        dueAt,
+        FAILURES_MAX,
+        this.clock.now(),
+        RETRY_MS,
       ],
     );
     await this.live.publish(KERNEL_CHANGED);

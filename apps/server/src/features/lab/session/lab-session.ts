@@ -81,6 +81,7 @@ export class LabSession {
       const features = await machine.features(this.config.labProveTimeoutMs, signal);
       const facts = await this.introduction.introduce(kernel, machine, features);
       const group = await this.queue.booted(kernel, holder, facts, machine.bootMs);
+      if (group === 'lost') return;
       if (!group) throw new MachineError('boot', 'there is no room for its kernel group: too many are in use');
       await this.fill();
       await this.proveWaiting({ kernel, holder, machine, facts, group, signal, touched: [] });
