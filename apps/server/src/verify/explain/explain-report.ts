@@ -15,5 +15,8 @@ export function explainReport(report: VerifierReport, object: Buffer): Explained
     ...explainRefusal({ program: name, log: log ?? '', errnoName }, object),
   }));
   if (explained.length > 0 || report.verdict === 'accepted') return explained;
-  return [explainRefusal({ program: '', log: report.reason ?? '' }, object)];
+  // What stopped the whole stopped each of its programs by itself, with the same number.
+  const hadNoMemory = report.programs.some(({ errnoName }) => errnoName === 'ENOMEM');
+  const errnoName = hadNoMemory ? 'ENOMEM' : undefined;
+  return [explainRefusal({ program: '', log: report.reason ?? '', errnoName }, object)];
 }

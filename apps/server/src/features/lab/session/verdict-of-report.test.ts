@@ -147,6 +147,27 @@ describe('the verdict of a lab kernel', () => {
     });
   });
 
+  it('knows nothing of what its VM had no memory for, and refuses what takes too much of any kernel', () => {
+    const short = program({ verdict: 'refused', errno: 12, errnoName: 'ENOMEM', log: '' });
+    expect(verdictOfReport(report('refused', [short]), object, kernel)).toMatchObject({
+      verdict: 'unknown',
+      reasons: [
+        { kind: 'memory_unavailable', program: 'p', sentence: expect.stringMatching(/^The VM had no memory for it\./) },
+      ],
+    });
+    const complex = { ...short, log: 'The sequence of 8193 jumps is too complex.' };
+    expect(verdictOfReport(report('refused', [complex]), object, kernel).verdict).toBe('refused');
+    for (const [name, errnoName, word] of [
+      ['-ENOMEM', 'ENOMEM', 'unknown'],
+      ['-E2BIG', 'E2BIG', 'refused'],
+    ] as const) {
+      const skipped = program({ verdict: 'skipped', errnoName });
+      const whole = { ...report('refused', [skipped]), reason: `map 'm': failed to create: ${name}` };
+      expect(verdictOfReport(whole, object, kernel).verdict).toBe(word);
+      expect(verdictOfReport({ ...whole, reason: 'failed to load object' }, object, kernel).verdict).toBe(word);
+    }
+  });
+
   it('is a refusal when the kernel went down, with its last words, and none when it was only slow', () => {
     const lines = Array.from({ length: 100 }, (_, at) => `line ${at}`);
     const crash = crashVerdict('the kernel panicked: Oops', lines);

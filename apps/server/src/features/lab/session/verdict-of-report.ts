@@ -1,5 +1,11 @@
 import { essentialName, type Btf } from '@bpfleet/btf';
-import { explainReport, programVerdicts, type ProgramReport, type VerifierReport } from '../../../verify/index.js';
+import {
+  explainReport,
+  programVerdicts,
+  type ExplainedRefusal,
+  type ProgramReport,
+  type VerifierReport,
+} from '../../../verify/index.js';
 import type { KernelVerdictWord, NewKernelVerdict, VerdictReason } from '../../kernels/index.js';
 
 export type LabVerdict = Pick<NewKernelVerdict, 'verdict' | 'reasons' | 'facts'>;
@@ -18,8 +24,10 @@ export interface ProvingKernel {
 /** What a kernel of the lab said of an object, as a verdict about all kernels of its group. Pure. */
 export function verdictOfReport(report: VerifierReport, object: Buffer, kernel: ProvingKernel): LabVerdict {
   const explained = report.verdict === 'accepted' ? [] : explainReport(report, object);
-  const reasons = explained.map(({ class: kind, sentence, advice, program }): VerdictReason => {
-    return { kind, sentence: `${sentence} ${advice}`, ...(program === undefined ? {} : { program }) };
+  const reasons = explained.map((one): VerdictReason => {
+    const { class: kind, sentence, advice, program } = one;
+    const said = isForMemory(one) ? `The VM had no memory for it. ${advice}` : `${sentence} ${advice}`;
+    return { kind, sentence: said, ...(program === undefined ? {} : { program }) };
   });
   const { loadMs } = report;
   const jited = new Map(report.programs.map(({ name, jitedBytes }) => [name, jitedBytes ?? null]));
@@ -27,19 +35,34 @@ export function verdictOfReport(report: VerifierReport, object: Buffer, kernel: 
     ...one,
     jitedBytes: jited.get(one.name) ?? null,
   }));
-  return { verdict: wordOf(report, kernel), reasons, facts: { loadMs, ...totals(report), programs } };
+  return { verdict: wordOf(report, explained, kernel), reasons, facts: { loadMs, ...totals(report), programs } };
 }
 
 /**
  * A refusal is a word about every kernel of the group, so nothing may be left in it that a device could have and this VM has not:
  * what is not there may be a module's, which this VM has not loaded and a device has. That is unknown.
  */
-function wordOf({ verdict, programs, reason }: VerifierReport, kernel: ProvingKernel): KernelVerdictWord {
+function wordOf(
+  { verdict, programs, reason }: VerifierReport,
+  explained: readonly ExplainedRefusal[],
+  kernel: ProvingKernel,
+): KernelVerdictWord {
   if (verdict === 'accepted') return 'accepted';
   const blamed = programs.filter((program) => program.verdict === 'refused' || program.verdict === 'unsupported');
-  if (blamed.length > 0) return blamed.every((program) => isOfModules(program, kernel)) ? 'unknown' : 'refused';
+  if (blamed.length > 0) {
+    const isOpen = (program: ProgramReport): boolean =>
+      isOfModules(program, kernel) || explained.some((one) => one.program === program.name && isForMemory(one));
+    return blamed.every(isOpen) ? 'unknown' : 'refused';
+  }
   // Without a program to blame `unable` is about the machine.
-  return verdict === 'unable' || isSymbolOfModules(reason ?? '', kernel) ? 'unknown' : 'refused';
+  return verdict === 'unable' || isSymbolOfModules(reason ?? '', kernel) || explained.some(isForMemory)
+    ? 'unknown'
+    : 'refused';
+}
+
+/** A VM has less memory than many devices. */
+function isForMemory({ class: kind }: ExplainedRefusal): boolean {
+  return kind === 'memory_unavailable';
 }
 
 /** Whether its hook alone, or a type that it reads, is not there, and may be one of a module. */

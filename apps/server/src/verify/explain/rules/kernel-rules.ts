@@ -112,6 +112,12 @@ export const KERNEL_RULES: readonly RefusalRule[] = [
     advice: 'Count with __sync_fetch_and_add() or in a per-CPU map, which need no lock and no timer.',
   },
   {
+    class: 'memory_unavailable',
+    pattern: /map '([^']+)': failed to create(?: inner map)?: (?:[^(\n]+\(-12\)|-12\b|-ENOMEM)/,
+    sentence: (m) => `The kernel had no memory for the map \`${m[1]}\`.`,
+    advice: 'Lower its max_entries; per-CPU maps take their size once for each possible CPU.',
+  },
+  {
     class: 'map_refused',
     pattern: /map '([^']+)': failed to create: (?:([^(\n]+)\(-(\d+)\)|-(E\w+))/,
     sentence: (m) => `The kernel did not create the map \`${m[1]}\` (${m[2] ?? m[4]}).`,
