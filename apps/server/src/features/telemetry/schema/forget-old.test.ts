@@ -11,6 +11,7 @@ import {
 import { Dictionaries } from '../../ingest/write/dictionaries.js';
 import { blocksOfRound } from './forget-old.js';
 import { TelemetryMaintenance } from './maintenance.js';
+import { StoreTime } from './upkeep.js';
 
 const HOUR_MS = 3_600_000;
 const KSYM = { kind: 'ksym', id: '18446744071578845200', name: 'do_syscall_64' };
@@ -79,7 +80,7 @@ it('forgets the stacks and names of a boot that was not heard of for the retenti
   // An agent sends stacks again and again, interfaces too, but the name of an address once.
   await send('maps', 'boot-live', []);
   await send('names', 'boot-live', [IFNAME]);
-  await new TelemetryMaintenance(world.sql, world.clock, world.config).runOnce();
+  await new TelemetryMaintenance(world.sql, world.clock, world.config, new StoreTime()).runOnce();
   expect(await rowsOf('boot')).toEqual(['boot-live']);
   expect(await rowsOf(`boot || ' ' || kind`)).toEqual(['boot-live ifname', 'boot-live ksym']);
 });

@@ -7,6 +7,7 @@ import { forgetOld } from './forget-old.js';
 import { withSchemaLock } from './migrate.js';
 import { dropExpired, makePartitions, partitionedTables, type PartitionChanges } from './partitions.js';
 import { grantRoles } from './roles.js';
+import { lastRetentionTime, noteRound, retentionTime, StoreTime } from './upkeep.js';
 
 const INTERVAL_MS = 60 * 60 * 1000;
 
@@ -20,6 +21,7 @@ export class TelemetryMaintenance implements OnApplicationBootstrap, OnModuleDes
     private readonly sql: ControlSql,
     private readonly clock: Clock,
     private readonly config: Config,
+    private readonly storeTime: StoreTime,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -56,19 +58,30 @@ export class TelemetryMaintenance implements OnApplicationBootstrap, OnModuleDes
   private async round(client: pg.ClientBase): Promise<PartitionChanges> {
     const now = this.clock.now();
     const days = this.config.retentionDays;
-    const made: string[] = [];
-    const dropped: string[] = [];
+    const time = retentionTime(await lastRetentionTime(client), now, await this.storeTime.now(client));
+    const problems = time.problem === undefined ? [] : [time.problem];
     let failure: unknown;
-    for (const table of await partitionedTables(client)) {
+    const attempt = async (work: () => Promise<string[]>): Promise<string[]> => {
       try {
-        made.push(...(await makePartitions(client, table, now, days)));
-        dropped.push(...(await dropExpired(client, table, now, days)));
+        return await work();
       } catch (error) {
         failure ??= error;
+        problems.push((error as Error).message);
+        return [];
       }
+    };
+    const tables = await partitionedTables(client);
+    const dropped: string[] = [];
+    const made: string[] = [];
+    // All that may go goes first: in a store that is full, new partitions need its room.
+    if (!time.halted) {
+      for (const table of tables) dropped.push(...(await attempt(() => dropExpired(client, table, time.at, days))));
     }
-    await forgetOld(client, now, days);
+    for (const table of tables) made.push(...(await attempt(() => makePartitions(client, table, now, days))));
+    if (!time.halted) await forgetOld(client, time.at, days);
     await grantRoles(client);
+    await noteRound(client, time.at, [...new Set(problems)]);
+    if (time.problem !== undefined) this.log.warn(time.problem);
     if (failure !== undefined) throw failure;
     return { made, dropped };
   }

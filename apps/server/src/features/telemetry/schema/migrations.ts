@@ -154,4 +154,28 @@ CREATE TABLE telemetry.event_column (
 );
 `,
   },
+  {
+    name: '0002_upkeep',
+    sql: `
+-- What the last round of maintenance left: one row.
+CREATE TABLE telemetry.upkeep (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  -- Until when time has passed for the retention; follows the clocks by at most a day in each round.
+  retention_at timestamptz NOT NULL,
+  -- Sentences for people.
+  problems text[] NOT NULL DEFAULT '{}',
+  round_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- What keeps a writer of telemetry from writing; no row, or none that is recent: nothing does.
+CREATE TABLE telemetry.writer (
+  writer text PRIMARY KEY,
+  -- When the oldest batch came that is not written yet.
+  waiting_since timestamptz,
+  -- Tables that have no partition for rows of now.
+  without_room text[] NOT NULL DEFAULT '{}',
+  updated_at timestamptz NOT NULL DEFAULT now()
+);
+`,
+  },
 ];

@@ -14,11 +14,16 @@ const TABLE = 'ev_watch_files__open';
 let database: TestDatabase;
 let world: StoreWorld;
 let maintenance: TelemetryMaintenance;
+let storeAheadMs = 0;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   world = await StoreWorld.open(database.url, NOW);
-  maintenance = new TelemetryMaintenance(world.sql, world.clock, world.config);
+  // PostgreSQL's clock cannot be set: this one goes with the server's, and for a test beside it.
+  maintenance = new TelemetryMaintenance(world.sql, world.clock, world.config, {
+    now: async () => new Date(world.clock.now().getTime() + storeAheadMs),
+  });
+  await maintenance.runOnce();
 });
 
 afterAll(async () => {
@@ -47,6 +52,16 @@ async function partitionsOf(table: string): Promise<string[]> {
     [`telemetry.${table}`],
   );
   return rows.map(({ name }) => name.replace('telemetry.', ''));
+}
+
+/** A round on each day, as of a server that is on. */
+async function daysPass(days: number): Promise<string[]> {
+  const dropped: string[] = [];
+  for (let day = 0; day < days; day += 1) {
+    world.clock.advance(DAY_MS);
+    dropped.push(...(await maintenance.runOnce()).dropped);
+  }
+  return dropped;
 }
 
 describe('migrations', () => {
@@ -111,7 +126,9 @@ describe('partitions', () => {
       new Date(NOW.getTime() - 30 * DAY_MS),
       NOW,
     ]);
-    world.clock.advance(14 * DAY_MS);
+    await daysPass(3);
+    expect((await partitionsOf('hist'))[0]).toBe('hist_p20261019');
+    world.clock.advance(DAY_MS);
     const reader = await world.sql.pool.connect();
     try {
       await reader.query('BEGIN');
@@ -121,8 +138,9 @@ describe('partitions', () => {
     } finally {
       reader.release();
     }
-    expect((await partitionsOf('hist')).at(-1)).toBe('hist_p20261214');
     expect((await maintenance.runOnce()).dropped).toContain('hist_p20261019');
+    await daysPass(10);
+    expect((await partitionsOf('hist')).at(-1)).toBe('hist_p20261214');
     expect((await partitionsOf('sample')).at(-1)).toBe('sample_p20261214');
     expect((await partitionsOf('sample'))[0]).toBe('sample_p20261102');
     expect(await world.count('SELECT count(*) FROM telemetry.sample')).toBe(1);
@@ -131,11 +149,71 @@ describe('partitions', () => {
 
   it('that a crash left detached are dropped in the next round', async () => {
     await world.sql.pool.query('ALTER TABLE telemetry.hist DETACH PARTITION telemetry.hist_p20261102');
-    world.clock.advance(21 * DAY_MS);
-    const { dropped } = await maintenance.runOnce();
+    const dropped = await daysPass(21);
     expect(dropped).toEqual(expect.arrayContaining(['hist_p20261102', 'sample_p20261102']));
   });
 });
+
+const problems = async () => {
+  const { rows } = await world.sql.pool.query<{ problems: string[] }>('SELECT problems FROM telemetry.upkeep');
+  return rows[0]?.problems ?? [];
+};
+
+describe('a clock', () => {
+  it('that is a year ahead for some hours takes nothing away', async () => {
+    const before = await partitionsOf('sample');
+    world.clock.advance(365 * DAY_MS);
+    expect((await maintenance.runOnce()).dropped).toEqual([]);
+    expect(await problems()).toEqual([expect.stringContaining('if that is not the time, set the clocks')]);
+    // What comes now has a place all the same.
+    expect((await partitionsOf('sample')).length).toBeGreaterThan(before.length);
+    world.clock.advance(-365 * DAY_MS);
+    expect((await maintenance.runOnce()).dropped).toEqual([]);
+    expect(await partitionsOf('sample')).toEqual(expect.arrayContaining(before));
+    expect(await problems()).toEqual([]);
+  });
+
+  it('that PostgreSQL contradicts stops all deleting', async () => {
+    const before = await partitionsOf('sample');
+    storeAheadMs = 2 * DAY_MS;
+    expect(await daysPass(21)).toEqual([]);
+    expect(await problems()).toEqual([expect.stringContaining('nothing is deleted')]);
+    storeAheadMs = 0;
+    expect(await partitionsOf('sample')).toEqual(expect.arrayContaining(before));
+    // Three weeks of rounds that deleted nothing are made up for by and by, one day in each.
+    const dropped: string[] = [];
+    for (let round = 0; round < 22; round += 1) dropped.push(...(await maintenance.runOnce()).dropped);
+    expect(dropped).toContain(before[0]);
+    expect(await problems()).toEqual([]);
+  });
+});
+
+it('a store that is full makes room with what is old before it asks for more', async () => {
+  const [oldest] = await partitionsOf('sample');
+  const full = await world.count(
+    `SELECT count(*) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'`,
+  );
+  await world.sql.pool.query('CREATE TABLE telemetry.filler ()');
+  await world.sql.pool.query(
+    `DO $$ BEGIN FOR n IN 1..${2000 - full} LOOP EXECUTE format('CREATE TABLE telemetry.filler_%s () INHERITS (telemetry.filler)', n); END LOOP; END $$`,
+  );
+  // Without those that the clock which was a year ahead has left.
+  const newest = async () => (await partitionsOf('sample')).filter((name) => name < 'sample_p202706').at(-1);
+  const before = await newest();
+  try {
+    // A new week begins some days before an old one is past its retention: until then there is no room, two weeks ahead.
+    for (let day = 0; day < 7; day += 1) {
+      world.clock.advance(DAY_MS);
+      await maintenance.runOnce().catch((error: unknown) => expect(error).toMatchObject({ code: 'TELEMETRY_LIMIT' }));
+    }
+    expect(await problems()).toEqual([]);
+    expect(await partitionsOf('sample')).not.toContain(oldest);
+    expect(await newest()).not.toBe(before);
+  } finally {
+    await world.sql.pool.query('DROP TABLE telemetry.filler CASCADE');
+  }
+}, 120_000);
 
 it('folds the tallies of writers that have gone', async () => {
   await world.sql.pool.query(
