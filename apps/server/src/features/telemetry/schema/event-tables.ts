@@ -101,7 +101,7 @@ async function ensureTable(client: pg.ClientBase, probe: string, event: string):
   if (tables >= telemetryLimits.eventTablesMax) {
     throw new TelemetryError(
       'TELEMETRY_LIMIT',
-      `the store has ${tables} event tables and may have ${telemetryLimits.eventTablesMax}; retire a probe's events first`,
+      `the store has ${tables} event tables of ${telemetryLimits.eventTablesMax}, so ${probe} cannot have one for ${event}: publish it without events that are new to the store, as metrics or a profile`,
       { tables, tablesMax: telemetryLimits.eventTablesMax },
     );
   }

@@ -24,6 +24,20 @@ export function partitionsWanted(table: string, now: Date, retentionDays: number
   return wanted;
 }
 
+/**
+ * How many partitions a table has at most: the weeks of the retention and of what is made ahead, those at both ends in part,
+ * and the day for which an expired one is kept.
+ */
+export function partitionsPerTable(retentionDays: number): number {
+  return Math.ceil((retentionDays + 1 + telemetryLimits.partitionAheadDays) / 7) + 1;
+}
+
+/** The longest retention with which so many tables have all of their partitions. */
+export function retentionDaysMax(tables: number): number {
+  const perTable = Math.floor(telemetryLimits.partitionsMax / tables);
+  return (perTable - 1) * 7 - 1 - telemetryLimits.partitionAheadDays;
+}
+
 function partitionAt(table: string, fromMs: number): Partition {
   const day = new Date(fromMs).toISOString().slice(0, 10).replaceAll('-', '');
   return { name: `${table}_p${day}`, from: new Date(fromMs), to: new Date(fromMs + WEEK_MS) };

@@ -1,6 +1,7 @@
 import pg from 'pg';
+import { ConfigError } from '../../../config/config.js';
 import { inTransaction } from './migrate.js';
-import { isExpired, partitionsWanted, type Partition } from './partition-plan.js';
+import { isExpired, partitionsPerTable, partitionsWanted, retentionDaysMax, type Partition } from './partition-plan.js';
 import { telemetryLimits } from './settings.js';
 import { TelemetryError } from './telemetry-error.js';
 
@@ -20,6 +21,18 @@ export async function partitionedTables(client: pg.ClientBase): Promise<string[]
 }
 
 /**
+ * Said at the start, since a store that is full later on takes no more telemetry.
+ * @throws ConfigError when the retention asks for more partitions than the tables may have
+ */
+export function assertRetentionFits(retentionDays: number, tables: number): void {
+  const wanted = partitionsPerTable(retentionDays) * tables;
+  if (wanted <= telemetryLimits.partitionsMax) return;
+  throw new ConfigError(
+    `BPFLEET_RETENTION_DAYS: ${retentionDays} days take ${wanted} partitions for the ${tables} tables of this store, which may have ${telemetryLimits.partitionsMax}; at most ${retentionDaysMax(tables)} days fit`,
+  );
+}
+
+/**
  * Makes the partitions that rows of the next two weeks and of the retention need. A partition is made beside the table
  * and attached: PARTITION OF takes a lock behind which every COPY waits for the slowest reader.
  * @throws TelemetryError TELEMETRY_LIMIT at 2,000 partitions
@@ -33,7 +46,7 @@ export async function makePartitions(
   const existing = new Set((await childrenOf(client, table)).map((child) => child.name));
   const missing = partitionsWanted(table, now, retentionDays).filter(({ name }) => !existing.has(name));
   if (missing.length === 0) return [];
-  await assertRoom(client, missing.length);
+  await assertRoom(client, table, missing.length);
   for (const partition of missing) {
     await retryingLocks(() => inTransaction(client, () => makeOne(client, table, partition)));
   }
@@ -51,7 +64,7 @@ async function makeOne(client: pg.ClientBase, table: string, { name, from, to }:
   );
 }
 
-async function assertRoom(client: pg.ClientBase, wanted: number): Promise<void> {
+async function assertRoom(client: pg.ClientBase, table: string, wanted: number): Promise<void> {
   const { rows } = await client.query<{ count: number }>(
     `SELECT count(*)::int AS count FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
      WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'`,
@@ -60,8 +73,8 @@ async function assertRoom(client: pg.ClientBase, wanted: number): Promise<void> 
   if (count + wanted <= telemetryLimits.partitionsMax) return;
   throw new TelemetryError(
     'TELEMETRY_LIMIT',
-    `the store has ${count} partitions and may have ${telemetryLimits.partitionsMax}; shorten the retention or retire probes`,
-    { count, wanted },
+    `${table} needs ${wanted} partitions more, and the store has ${count} of ${telemetryLimits.partitionsMax} already: set BPFLEET_RETENTION_DAYS lower on all servers; what is older then goes within the hour`,
+    { table, count, wanted },
   );
 }
 

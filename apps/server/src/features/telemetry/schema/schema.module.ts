@@ -1,11 +1,13 @@
 import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
+import type pg from 'pg';
 import { ControlSql } from '../../../platform/sql/control-sql.js';
 import { Clock } from '../../../platform/clock.js';
 import { Config } from '../../../config/config.js';
 import { EventTables } from './event-tables.js';
 import { migrateTelemetry, withSchemaLock } from './migrate.js';
-import { makePartitions, partitionedTables } from './partitions.js';
+import { assertRetentionFits, makePartitions, partitionedTables } from './partitions.js';
 import { grantRoles } from './roles.js';
+import { TelemetryError } from './telemetry-error.js';
 
 /** Brings the schema up to date before anything else of this server may ask for it. */
 @Injectable()
@@ -24,9 +26,9 @@ export class TelemetrySchema implements OnModuleInit {
       const applied = await migrateTelemetry(client);
       if (applied.length > 0) this.log.log(`applied ${applied.join(', ')}`);
       const withoutRoles = await withSchemaLock(client, async () => {
-        for (const table of await partitionedTables(client)) {
-          await makePartitions(client, table, this.clock.now(), this.config.retentionDays);
-        }
+        const tables = await partitionedTables(client);
+        assertRetentionFits(this.config.retentionDays, tables.length);
+        for (const table of tables) await this.makeAhead(client, table);
         return grantRoles(client);
       });
       if (withoutRoles !== undefined) {
@@ -34,6 +36,16 @@ export class TelemetrySchema implements OnModuleInit {
       }
     } finally {
       client.release();
+    }
+  }
+
+  /** A store that is full, or busy, stops no server: maintenance makes room first, and then what is missing. */
+  private async makeAhead(client: pg.ClientBase, table: string): Promise<void> {
+    try {
+      await makePartitions(client, table, this.clock.now(), this.config.retentionDays);
+    } catch (error) {
+      if (!(error instanceof TelemetryError)) throw error;
+      this.log.warn(error.message);
     }
   }
 }

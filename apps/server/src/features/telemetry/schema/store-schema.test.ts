@@ -6,6 +6,9 @@ import { fixtureManifest, fixtureObject, fixtureObjectChanged } from '../../../.
 import { StoreWorld } from '../../../../test/telemetry/store-world.js';
 import { TelemetryMaintenance } from './maintenance.js';
 import { migrateTelemetry } from './migrate.js';
+import { partitionsPerTable, partitionsWanted } from './partition-plan.js';
+import { assertRetentionFits } from './partitions.js';
+import { TelemetrySchema } from './schema.module.js';
 
 const NOW = new Date('2026-11-22T12:00:00.000Z');
 const DAY_MS = 86_400_000;
@@ -188,6 +191,26 @@ describe('a clock', () => {
   });
 });
 
+it('a retention for which there cannot be enough partitions is refused at the start, with the one that fits', async () => {
+  const start = (retentionDays: number) =>
+    new TelemetrySchema(world.sql, world.clock, { ...world.config, retentionDays }).onModuleInit();
+  // sample, hist, profile, debug_event, and the one event table of this store.
+  await expect(start(3650)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining(
+      '3650 days take 2625 partitions for the 5 tables of this store, which may have 2000',
+    ),
+  });
+  await expect(start(3650)).rejects.toThrow('at most 2778 days fit');
+  expect(() => assertRetentionFits(2778, 5)).not.toThrow();
+  expect(() => assertRetentionFits(2779, 5)).toThrow('at most 2778');
+  expect(() => assertRetentionFits(30, 204)).not.toThrow();
+  for (let day = 0; day < 7; day += 1) {
+    const now = new Date(NOW.getTime() + day * DAY_MS);
+    expect(partitionsWanted('t', now, 31).length).toBeLessThanOrEqual(partitionsPerTable(30));
+  }
+});
+
 it('a store that is full makes room with what is old before it asks for more', async () => {
   const [oldest] = await partitionsOf('sample');
   const full = await world.count(
@@ -205,6 +228,7 @@ it('a store that is full makes room with what is old before it asks for more', a
     // A new week begins some days before an old one is past its retention: until then there is no room, two weeks ahead.
     for (let day = 0; day < 7; day += 1) {
       world.clock.advance(DAY_MS);
+      await world.schema.onModuleInit();
       await maintenance.runOnce().catch((error: unknown) => expect(error).toMatchObject({ code: 'TELEMETRY_LIMIT' }));
     }
     expect(await problems()).toEqual([]);
