@@ -112,6 +112,44 @@ describe('assignments', () => {
   });
 });
 
+describe('a device whose desired state is full', () => {
+  it('has a run for what found no room, offers it when there is some, and refuses debug at once', async () => {
+    const device = await addDevice(bench, { labels: { only: 'full' }, online: true });
+    const made = [];
+    for (let at = 0; at < 48; at++) {
+      const { id } = await addRelease(bench, { probe: `full_${String(99 - at)}` });
+      bench.clock.advance(1000);
+      made.push(await assign(bench, id, 'only=full'));
+    }
+    await settle(bench);
+    const late = await addRelease(bench, { probe: 'aaa_late' });
+    bench.clock.advance(1000);
+    const newest = await assign(bench, late.id, 'only=full');
+    await settle(bench);
+    const runsOf = async (intent: string) =>
+      (await bench.get(Runs).list({ device, limit: 500 })).filter((run) => run.intent === intent);
+    expect(await runsOf(newest.id)).toMatchObject([{ state: 'REJECTED', error: { code: 'DESIRED_FULL' } }]);
+    const { desired } = await sync(bench, device);
+    expect(desired?.entries).toHaveLength(48);
+    expect((await bench.get(Assignments).get(newest.id)).runs).toEqual({ REJECTED: 1 });
+
+    const debugging = async () => {
+      for (let at = 0; at < 8; at++) {
+        await bench.get(DebugRuns).create('bob', { device, releaseId: late.id, minutes: 5, params: {} });
+      }
+    };
+    await expect(debugging()).rejects.toMatchObject({ status: 409, code: 'DEBUG_NO_ROOM' });
+    await settle(bench);
+    expect((await sync(bench, device)).desired?.entries.filter(({ reason }) => reason.kind !== 'debug')).toHaveLength(
+      48,
+    );
+
+    await bench.get(Assignments).withdraw('alice', made[0]?.id as string);
+    await settle(bench);
+    expect((await runsOf(newest.id)).map(({ state }) => state).sort()).toEqual(['OFFERED', 'REJECTED']);
+  }, 60_000);
+});
+
 describe('runs', () => {
   async function oneRun() {
     const release = await addRelease(bench, { probe: `run_${randomBytes(4).toString('hex')}` });

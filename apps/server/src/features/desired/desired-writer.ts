@@ -10,10 +10,11 @@ import { mintRunId, RunTransitions } from '../runs/index.js';
 import { Config } from '../../config/config.js';
 import { KernelOffers, type OfferWork } from '../kernels/index.js';
 import { ReleaseCatalogue } from '../releases/catalogue/index.js';
-import { ADDENDUM_BYTES, desired, type AssignmentIntent, type DebugIntent, type DesiredItem } from './desired.js';
+import { desired, type AssignmentIntent, type DebugIntent, type DesiredItem } from './desired.js';
 import { DesiredStore, type LockedDevice, type SignedDesired, type WantedRunRow } from './desired.store.js';
 import { IntentReader } from './intent-reader.js';
-import { canonical, planRuns, type OfferedItem, type RunPlan } from './plan-runs.js';
+import { extraBytes } from './limits.js';
+import { canonical, NO_ROOM, planRuns, type OfferedItem, type RunPlan } from './plan-runs.js';
 import { lockIntents, notifyWork } from './queue/index.js';
 
 export interface DesiredState extends SignedDesired {
@@ -70,10 +71,11 @@ export class DesiredWriter {
       const wanted = await this.store.wantedRuns(client, deviceId);
       const debug = await this.intents.debugOf(wanted);
       const assignments = await this.assignments(client);
-      const decided = desired(device, { assignments, debug }, now, this.extraBytes(device));
-      const { items, pending } = await this.offered(client, device, decided);
+      const decided = desired(device, { assignments, debug }, now, extraBytes(device.facts, this.config.tailoredBtf));
+      const { items, pending } = await this.offered(client, device, decided.items);
       if (pending.length > 0 && !last) return pending;
-      const plan = planRuns(items, wanted, now, mintRunId);
+      const refused = decided.overflow.map(({ item, error }) => ({ ...item, offer: { ...NO_ROOM, error } }));
+      const plan = planRuns([...items, ...refused], wanted, now, mintRunId);
       await this.store.setDue(client, deviceId, nextEnd(debug, now));
       const held = heldBy(device);
       if (held && above < held.generation && canonical(held.entries) === canonical(plan.entries)) {
@@ -99,10 +101,6 @@ export class DesiredWriter {
         await this.transitions.decide(client, move);
       }
     });
-  }
-
-  private extraBytes({ facts }: LockedDevice): number {
-    return facts?.btfDigest === null || this.config.tailoredBtf === 'always' ? ADDENDUM_BYTES : 0;
   }
 
   /** Each item with what is known of its release on this device's kernel. */

@@ -2,15 +2,20 @@ import { describe, expect, it } from '@jest/globals';
 import { generateSigningKey, signDocument } from '@bpfleet/trust';
 import { parseSelector } from '../assignments/selector/index.js';
 import {
-  ADDENDUM_BYTES,
   desired,
   type AssignmentIntent,
   type DebugIntent,
   type DesiredDevice,
   type DesiredRelease,
 } from './desired.js';
-import { ASSIGNMENT_ENTRIES_MAX, ASSIGNMENT_LEASE_SECONDS, DEBUG_ENTRIES_MAX, DEBUG_LEASE_SECONDS } from './limits.js';
-import { planRuns, type DecidedOffer, type WantedRun } from './plan-runs.js';
+import {
+  ADDENDUM_BYTES,
+  ASSIGNMENT_ENTRIES_MAX,
+  ASSIGNMENT_LEASE_SECONDS,
+  DEBUG_ENTRIES_MAX,
+  DEBUG_LEASE_SECONDS,
+} from './limits.js';
+import { NO_ROOM, planRuns, type DecidedOffer, type WantedRun } from './plan-runs.js';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const at = (minutes: number) => new Date(now.getTime() + minutes * 60_000);
@@ -32,8 +37,9 @@ function assignment(id: string, probe: string, given: Partial<AssignmentIntent> 
 function debug(run: string, given: Partial<DebugIntent> = {}): DebugIntent {
   return { run, release: release('trace_exec'), params: {}, createdAt: now, endsAt: at(10), over: false, ...given };
 }
-const decide = (assignments: AssignmentIntent[], runs: DebugIntent[] = [], given = device, time = now) =>
-  desired(given, { assignments, debug: runs }, time);
+const decide = (assignments: AssignmentIntent[], runs: DebugIntent[] = [], given = device, time = now) => [
+  ...desired(given, { assignments, debug: runs }, time).items,
+];
 
 describe('desired', () => {
   it('has one entry per probe: the newest assignment that selects the device', () => {
@@ -79,23 +85,53 @@ describe('desired', () => {
     }
   });
 
-  it('is bounded', () => {
-    const many = Array.from({ length: 100 }, (_, i) => assignment(`a${i}`, `probe_${String(i).padStart(3, '0')}`));
-    const runs = Array.from({ length: 20 }, (_, i) => debug(`rdebug${String(i).padStart(6, '0')}`));
-    expect(decide(many)).toHaveLength(ASSIGNMENT_ENTRIES_MAX);
-    expect(decide([], runs)).toHaveLength(DEBUG_ENTRIES_MAX);
+  const numbered = (at: number) => String(at).padStart(6, '0');
+  const many = (count: number, given: Partial<AssignmentIntent> = {}) =>
+    Array.from({ length: count }, (_, i) =>
+      assignment(`a${i}`, `probe_${numbered(count - i)}`, { createdAt: at(i - count), ...given }),
+    );
+  const debugs = (count: number) =>
+    Array.from({ length: count }, (_, i) => debug(`rdebug${numbered(i)}`, { createdAt: at(i - count) }));
+
+  it('is bounded, and says of what is left over what to do', () => {
+    const { items, overflow } = desired(device, { assignments: many(100), debug: [] }, now);
+    expect(items).toHaveLength(ASSIGNMENT_ENTRIES_MAX);
+    expect(overflow).toHaveLength(100 - ASSIGNMENT_ENTRIES_MAX);
+    expect(overflow[0]?.error).toMatchObject({
+      code: 'DESIRED_FULL',
+      message: expect.stringContaining('withdraw one'),
+    });
+    const debugging = desired(device, { assignments: [], debug: debugs(20) }, now);
+    expect(debugging.items).toHaveLength(DEBUG_ENTRIES_MAX);
+    expect(debugging.overflow.map(({ error }) => error.code)).toEqual(Array(12).fill('DEBUG_NO_ROOM'));
   });
 
-  it('always fits into a document that can be signed, and debug has its place in it', () => {
+  it('keeps what was there: a newer assignment finds no room, whatever its name', () => {
+    const before = desired(device, { assignments: many(48), debug: [] }, now);
+    const newcomer = assignment('newcomer', 'aaa_first', { createdAt: now });
+    const after = desired(device, { assignments: [newcomer, ...many(48)], debug: [] }, now);
+    expect(after.items).toEqual(before.items);
+    expect(after.overflow).toMatchObject([{ item: { intent: 'newcomer' }, error: { code: 'DESIRED_FULL' } }]);
+  });
+
+  it('takes nothing from assignments for debug, which has what they leave', () => {
+    const full = desired(device, { assignments: many(48), debug: [] }, now);
+    const { items, overflow } = desired(device, { assignments: many(48), debug: debugs(8) }, now);
+    expect(items.filter(({ kind }) => kind === 'assignment')).toEqual(full.items);
+    expect(items.length).toBeGreaterThan(48);
+    expect(overflow.length).toBe(56 - items.length);
+    expect(overflow.every(({ item, error }) => item.kind === 'debug' && error.code === 'DEBUG_NO_ROOM')).toBe(true);
+  });
+
+  it('always fits into a document that can be signed', () => {
     const params = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`text_${i}`, 'ü'.repeat(100)]));
-    const many = Array.from({ length: 48 }, (_, i) => assignment(`a${i}`, `probe_${i}`, { params }));
-    const runs = Array.from({ length: 8 }, (_, i) => debug(`rdebug${String(i).padStart(6, '0')}`));
-    const items = desired(device, { assignments: many, debug: runs }, now, ADDENDUM_BYTES).map((item) => {
+    const intents = { assignments: many(48, { params }), debug: debugs(8) };
+    const decided = desired(device, intents, now, ADDENDUM_BYTES);
+    expect(decided.items.length + decided.overflow.length).toBe(56);
+    const items = decided.items.map((item) => {
       const addendum = 'a'.repeat(64);
       return { ...item, offer: { kind: 'tailored', basis: 'k', addendum, spare: false } as const };
     });
-    expect(items.filter(({ kind }) => kind === 'debug')).toHaveLength(8);
-    expect(items.length).toBeGreaterThan(8);
     let minted = 0;
     const { entries } = planRuns(items, [], now, () => `r${String(minted++).padStart(31, '0')}`);
     const document = { type: 'desired', device: device.id, generation: 2_000_000_000, entries: [...entries] } as const;
@@ -201,6 +237,36 @@ describe('runs of a desired state', () => {
       expect(running.entries[0]).not.toHaveProperty('addendum');
       expect(running.rebase).toEqual([]);
       expect(offered(offers.spare, [wanted({ basis: 'k add1' })]).entries).toMatchObject([{ addendum: 'add1' }]);
+    });
+  });
+
+  describe('without room', () => {
+    const error = { code: 'DESIRED_FULL', message: 'no room' };
+    const [item] = decide([assignment('a', 'trace_exec')]) as [ReturnType<typeof decide>[number]];
+    const crowded = (runs: WantedRun[]) => planRuns([{ ...item, offer: { ...NO_ROOM, error } }], runs, now, mint);
+
+    it('has a run that says so, and says it once', () => {
+      const first = crowded([]);
+      expect(first).toMatchObject({ entries: [], create: [{ item: { intent: 'a' } }], refuse: [{ error }] });
+      expect(first.rebase).toMatchObject([{ basis: NO_ROOM.basis }]);
+      const again = crowded([wanted({ state: 'REJECTED', basis: NO_ROOM.basis })]);
+      expect(again).toMatchObject({ entries: [], create: [], retire: [], rebase: [] });
+    });
+
+    it('is not said to be unwanted where it was attached', () => {
+      for (const state of ['ATTACHED', 'OFFERED', 'DEFERRED'] as const) {
+        const { entries, create, retire } = crowded([wanted({ state, basis: 'k' })]);
+        expect([entries.length, create.length]).toEqual([0, 1]);
+        expect(retire).toMatchObject([{ to: 'SUPERSEDED', reason: expect.stringContaining('no room') }]);
+      }
+    });
+
+    it('is offered as another run once there is room, known kernel or not', () => {
+      const refused = wanted({ state: 'REJECTED', basis: NO_ROOM.basis });
+      for (const offer of [undefined, { kind: 'own', basis: 'k' } as const]) {
+        const { entries, create } = planRuns([{ ...item, ...(offer ? { offer } : {}) }], [refused], now, mint);
+        expect([entries.length, create.length]).toEqual([1, 1]);
+      }
     });
   });
 

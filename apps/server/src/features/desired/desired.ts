@@ -6,6 +6,7 @@ import {
   DEBUG_ENTRIES_MAX,
   DEBUG_LEASE_SECONDS,
   ENTRIES_BYTES_MAX,
+  entryBytes,
 } from './limits.js';
 import { selects, type Selector, type SelectorSubject } from '../assignments/selector/index.js';
 
@@ -22,10 +23,6 @@ export interface DesiredRelease {
   readonly version: string;
   readonly budget: DesiredEntry['budget'];
 }
-
-const ENTRY_FIXED_BYTES = 360;
-/** What `"addendum":"…",` adds to the entry of a device that loads with tailored BTF. */
-export const ADDENDUM_BYTES = 80;
 
 export interface AssignmentIntent {
   readonly id: string;
@@ -61,45 +58,76 @@ export interface DesiredItem {
   readonly endsAfterSeconds: number | undefined;
 }
 
+/** What should run and does not fit: a run says so. */
+export interface Overflow {
+  readonly item: DesiredItem;
+  readonly error: { readonly code: 'DESIRED_FULL' | 'DEBUG_NO_ROOM'; readonly message: string };
+}
+
+export interface Decision {
+  readonly items: readonly DesiredItem[];
+  readonly overflow: readonly Overflow[];
+}
+
 /**
  * Entries in a fixed order (by probe, then debug by age), so that equal decisions make equal documents. One entry per
- * probe: the newest assignment that selects the device. Debug runs stand beside them, in a slot of their own.
- * `extraBytes` is what each entry of this device may have more than those of others.
+ * probe: the newest assignment that selects the device. Debug runs stand beside them, in a slot of their own, and take what
+ * assignments leave. `extraBytes` is what each entry of this device may have more than those of others.
  */
 export function desired(
   device: DesiredDevice,
   intents: { readonly assignments: readonly AssignmentIntent[]; readonly debug: readonly DebugIntent[] },
   now: Date,
   extraBytes = 0,
-): DesiredItem[] {
-  if (device.status !== 'active') return [];
+): Decision {
+  if (device.status !== 'active') return { items: [], overflow: [] };
   const bytesOf = (item: DesiredItem): number => entryBytes(item) + extraBytes;
-  const debug = withinBytes(debuggedOn(intents.debug, now), ENTRIES_BYTES_MAX, bytesOf);
-  const room = ENTRIES_BYTES_MAX - debug.reduce((sum, item) => sum + bytesOf(item), 0);
-  return [...withinBytes(assignedTo(device, intents.assignments), room, bytesOf), ...debug];
+  const assigned = within(assignedTo(device, intents.assignments), ASSIGNMENT_ENTRIES_MAX, ENTRIES_BYTES_MAX, bytesOf);
+  const debug = within(debuggedOn(intents.debug, now), DEBUG_ENTRIES_MAX, assigned.bytesLeft, bytesOf);
+  return {
+    items: [...assigned.fitting.sort(byProbe), ...debug.fitting],
+    overflow: [
+      ...assigned.left.sort(byProbe).map((item) => ({ item, error: DESIRED_FULL })),
+      ...debug.left.map((item) => ({ item, error: DEBUG_NO_ROOM })),
+    ],
+  };
 }
 
-/** Parameters are free text within bounds: many large ones must not make a document that cannot be signed. */
-function withinBytes(
+const DESIRED_FULL = {
+  code: 'DESIRED_FULL',
+  message:
+    `the device has no room for it: older assignments fill its desired state (${ASSIGNMENT_ENTRIES_MAX} probes, or ` +
+    `${ENTRIES_BYTES_MAX} bytes with all their parameters); withdraw one that it can do without, narrow its selector, or shorten parameters`,
+} as const;
+
+const DEBUG_NO_ROOM = {
+  code: 'DEBUG_NO_ROOM',
+  message:
+    'assignments fill the desired state of the device, and debug yields to them; withdraw one, and start it again',
+} as const;
+
+/**
+ * The first of `items` that fit. Parameters are free text within bounds: many large ones must not make a document that cannot
+ * be signed.
+ */
+function within(
   items: readonly DesiredItem[],
+  entriesMax: number,
   bytesMax: number,
   bytesOf: (item: DesiredItem) => number,
-): DesiredItem[] {
-  let left = bytesMax;
-  return items.filter((item) => {
+): { fitting: DesiredItem[]; left: DesiredItem[]; bytesLeft: number } {
+  const [fitting, left]: [DesiredItem[], DesiredItem[]] = [[], []];
+  let bytesLeft = bytesMax;
+  for (const item of items) {
     const bytes = bytesOf(item);
-    if (bytes > left) return false;
-    left -= bytes;
-    return true;
-  });
+    const fits = fitting.length < entriesMax && bytes <= bytesLeft;
+    (fits ? fitting : left).push(item);
+    if (fits) bytesLeft -= bytes;
+  }
+  return { fitting, left, bytesLeft };
 }
 
-/** An entry's JSON, a little more rather than less: names, digests and numbers of fixed width, and the parameters. */
-function entryBytes({ release, params, intent }: DesiredItem): number {
-  const { probe, version } = release;
-  return ENTRY_FIXED_BYTES + Buffer.byteLength(JSON.stringify([probe, version, params, intent]));
-}
-
+/** Oldest first: what is new on a device takes nothing from what runs there. */
 function assignedTo(device: DesiredDevice, assignments: readonly AssignmentIntent[]): DesiredItem[] {
   const winners = new Map<string, AssignmentIntent>();
   for (const assignment of [...assignments].sort(newestFirst)) {
@@ -107,8 +135,7 @@ function assignedTo(device: DesiredDevice, assignments: readonly AssignmentInten
     if (!winners.has(probe) && selects(assignment.selector, device)) winners.set(probe, assignment);
   }
   return [...winners.values()]
-    .sort((a, b) => compareText(a.release.probe, b.release.probe))
-    .slice(0, ASSIGNMENT_ENTRIES_MAX)
+    .sort((a, b) => newestFirst(b, a))
     .map(({ id, release, params }) => ({
       kind: 'assignment',
       intent: id,
@@ -124,7 +151,6 @@ function debuggedOn(debug: readonly DebugIntent[], now: Date): DesiredItem[] {
   return debug
     .filter(({ over, endsAt }) => !over && endsAt > now)
     .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || compareText(a.run, b.run))
-    .slice(0, DEBUG_ENTRIES_MAX)
     .map(({ run, release, params, createdAt, endsAt }) => ({
       kind: 'debug',
       intent: run,
@@ -139,6 +165,10 @@ function debuggedOn(debug: readonly DebugIntent[], now: Date): DesiredItem[] {
 /** Ties are broken by id, so that two replicas decide alike. */
 function newestFirst(a: AssignmentIntent, b: AssignmentIntent): number {
   return b.createdAt.getTime() - a.createdAt.getTime() || compareText(b.id, a.id);
+}
+
+function byProbe(a: DesiredItem, b: DesiredItem): number {
+  return compareText(a.release.probe, b.release.probe);
 }
 
 function compareText(a: string, b: string): number {

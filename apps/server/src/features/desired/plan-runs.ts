@@ -22,6 +22,9 @@ export interface WantedRun {
 export type DecidedOffer = Exclude<KernelOffer, { kind: 'pending' }>;
 export type OfferedItem = DesiredItem & { readonly offer?: DecidedOffer };
 
+/** The offer of what does not fit: no word of the kernel, so what comes when there is room is another run. */
+export const NO_ROOM = { kind: 'refused', basis: 'no room' } as const;
+
 export interface RunPlan {
   readonly entries: readonly DesiredEntry[];
   readonly create: readonly { readonly id: string; readonly item: OfferedItem }[];
@@ -105,6 +108,8 @@ function isSameWork(run: WantedRun, item: DesiredItem): boolean {
  * since the old one may have a word of the device to keep.
  */
 function isAskedAnew(run: WantedRun, { offer }: OfferedItem): boolean {
+  // Nothing was found out about the device: it was never asked.
+  if (run.basis === NO_ROOM.basis) return offer?.basis !== NO_ROOM.basis;
   if (offer === undefined || run.basis === basisOf(run, offer)) return false;
   const isRefused = offer.kind === 'refused';
   switch (run.state) {
@@ -138,7 +143,11 @@ function fateOf(
     const onTime = run.endsAt !== null && run.endsAt <= now;
     return { to: 'ENDED', reason: onTime ? 'its time was up' : 'it was stopped' };
   }
-  if (items.some((item) => isSameWork(run, item)))
+  const successor = items.find((item) => isSameWork(run, item));
+  if (successor?.offer?.basis === NO_ROOM.basis)
+    return { to: 'SUPERSEDED', reason: 'the device has no room for it any more: another run says why' };
+  if (run.basis === NO_ROOM.basis && successor) return { to: 'SUPERSEDED', reason: 'the device has room for it now' };
+  if (successor)
     return { to: 'SUPERSEDED', reason: 'more is known of its kernel now: another run says what comes of it' };
   if (replaced.has(run.probe)) return { to: 'SUPERSEDED', reason: 'a newer assignment of the same probe won' };
   return { to: 'REMOVED', reason: 'no assignment asks for it on this device any more' };
