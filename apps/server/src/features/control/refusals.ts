@@ -9,7 +9,7 @@ const STACK_CHARS_MAX = 2000;
 
 /**
  * Counts what was dropped, by code, and logs some of it: a device that talks nonsense must not fill the log, nor must a
- * database that answers nobody. Each of the two has lines of its own, or the first could hide the second.
+ * database that answers nobody. Each kind has lines of its own, or one could hide another.
  */
 @Injectable()
 export class Refusals {
@@ -22,12 +22,22 @@ export class Refusals {
     this.log.error(`${unsaid} more messages could not be handled in that minute`),
   );
 
+  private readonly commands = new LineBudget((unsaid) =>
+    this.log.warn(`${unsaid} more commands failed on devices in that minute`),
+  );
+
   constructor(private readonly clock: Clock) {}
 
   /** The device's fault. */
   count(code: string, device: string, message: string): void {
     this.add(code);
     if (this.dropped.take(this.clock.now())) this.log.warn(`dropped a message of ${device}: ${code}: ${message}`);
+  }
+
+  /** A device says that it did not do what it was told: anything may be said to have failed, as often as it likes. */
+  commandFailed(device: string, message: string): void {
+    this.add('COMMAND_FAILED');
+    if (this.commands.take(this.clock.now())) this.log.warn(`a command failed on ${device}: ${message}`);
   }
 
   /** The server's. The device asks or reports again: everything it says is said again at its next sync or report. */

@@ -16,7 +16,8 @@ export class RunIntake {
   ) {}
 
   async take(device: string, reports: readonly RunReport[]): Promise<void> {
-    for (const report of reports) {
+    // Of one run the last word counts: a message may hold 64 of them, each of which would be a step of its history.
+    for (const report of new Map(reports.map((one) => [one.run, one])).values()) {
       const { outcome, debugEnded } = await this.runs.apply(device, report);
       if (outcome === 'unknown') this.refusals.count('RUN_UNKNOWN', device, `it has no run ${report.run}`);
       if (outcome === 'refused') {

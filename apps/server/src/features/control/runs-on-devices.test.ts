@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { acceptDesired } from '@bpfleet/trust';
 import { createTestDatabase, type TestDatabase } from '@bpfleet/testkit';
 import type { RunReport } from '@bpfleet/wire';
@@ -11,6 +12,7 @@ import { Devices } from '../devices/index.js';
 import { RunReports, Runs } from '../runs/index.js';
 import { ControlModule } from './index.js';
 import { LeaseHints } from './lease-hints.js';
+import { Refusals } from './refusals.js';
 import { addDevice, addRelease, Bench } from './testing/bench.js';
 import { assign, birth, report, settle, sync } from './testing/steps.js';
 
@@ -175,6 +177,64 @@ describe('runs', () => {
       eventsSeen: 2,
     },
   });
+
+  it('shows the newest of a long history, and keeps no more of it than a thousand steps', async () => {
+    const { id: run, device, say, release } = await oneRun();
+    for (let at = 0; at < 600; at++) await say(at % 2 === 0 ? 'ATTACHED' : 'FETCHING', at);
+    const failed = { error: { code: 'ATTACH_FAILED', message: 'the newest word' } };
+    await say('FAILED', 600, failed);
+    const { history } = await bench.get(Runs).get(run);
+    expect(history).toHaveLength(500);
+    expect(history.at(-1)).toMatchObject({ to: 'FAILED', reason: expect.stringContaining('the newest word') });
+    expect(history.at(-2)).toMatchObject({ to: 'FETCHING' });
+
+    await bench.prisma.runTransition.createMany({
+      data: Array.from({ length: 600 }, () => ({ runId: run, to: 'FETCHING', reason: 'as if it had gone on' })),
+    });
+    const reports = [601, 602, 603, 604].map((revision) =>
+      report(
+        run,
+        release.digest,
+        revision % 2 === 0 ? 'FAILED' : 'ATTACHED',
+        revision,
+        revision % 2 === 0 ? failed : {},
+      ),
+    );
+    const agent = { rssBytes: 1, spoolBytes: 0, spoolBatches: 0, uptimeSeconds: 1 };
+    const count = () => bench.prisma.runTransition.count({ where: { runId: run } });
+    const before = await count();
+    await bench.say(
+      device,
+      { kind: 'reported' },
+      { v: 1, generation: 1, desired: null, runs: reports.slice(0, 3), agent },
+    );
+    expect((await bench.get(Runs).get(run)).state).toBe('ATTACHED');
+    expect(await count()).toBe(before + 1 - 200);
+    await say('FAILED', 605, failed);
+    await say('ATTACHED', 606);
+    expect(await count()).toBe(1_000);
+    expect((await bench.get(Runs).get(run)).history.at(-1)).toMatchObject({ to: 'ATTACHED' });
+  }, 60_000);
+
+  it('does not fill the log with commands that failed', async () => {
+    const device = await addDevice(bench);
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    try {
+      bench.clock.advance(60_000);
+      for (let at = 0; at < 1_000; at++) {
+        await bench.say(
+          device,
+          { kind: 'res', cid: `c${at}` },
+          { v: 1, ok: false, error: { code: 'NO', message: 'no' } },
+        );
+      }
+      expect(warn.mock.calls.length).toBeLessThanOrEqual(30);
+      expect(String(warn.mock.calls[0]?.[0])).toContain('c0: NO');
+    } finally {
+      warn.mockRestore();
+    }
+    expect(bench.get(Refusals).snapshot()['COMMAND_FAILED']).toBe(1_000);
+  }, 60_000);
 
   it('follow the device, remember how, and keep the newest counters', async () => {
     const { say, get } = await oneRun();

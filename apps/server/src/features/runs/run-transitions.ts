@@ -27,6 +27,11 @@ export interface RunMove {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
+/** A device that reboots daily, or one that says ATTACHED and FETCHING in turn, writes its history for ever. */
+export const HISTORY_KEPT_MAX = 1_000;
+/** At once, of a history from before it was bounded. */
+const FORGOTTEN_AT_ONCE_MAX = 200;
+
 /** Every change of a run's state goes through here: compare-and-set, recorded, and told to who is watching. */
 @Injectable()
 export class RunTransitions {
@@ -111,6 +116,11 @@ export class RunTransitions {
       `INSERT INTO "RunTransition" ("runId", at, "from", "to", reason)
        SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[])`,
       [run.id, this.clock.now(), steps.map(({ from }) => from), steps.map(({ to }) => to), steps.map((s) => s.reason)],
+    );
+    await client.query(
+      `DELETE FROM "RunTransition" WHERE id IN (
+         SELECT id FROM "RunTransition" WHERE "runId" = $1 ORDER BY id DESC OFFSET $2 LIMIT $3)`,
+      [run.id, HISTORY_KEPT_MAX, FORGOTTEN_AT_ONCE_MAX],
     );
     const last = steps.at(-1);
     if (last) await this.live.publish({ type: 'run', run: run.id, device: run.deviceId, state: last.to }, client);

@@ -49,13 +49,14 @@ export class Runs {
     return rows.map(runView);
   }
 
+  /** With the newest steps of its history, the oldest of them first. */
   async get(id: string): Promise<ResponseOf<'getRun'>> {
     const row = await this.prisma.run.findUnique({
       where: { id },
-      include: { ...names, transitions: { orderBy: { id: 'asc' }, take: HISTORY_MAX } },
+      include: { ...names, transitions: { orderBy: { id: 'desc' }, take: HISTORY_MAX } },
     });
     if (!row) throw notFound('run', id);
-    return { ...runView(row), history: row.transitions.map(transitionView) };
+    return { ...runView(row), history: row.transitions.reverse().map(transitionView) };
   }
 
   /** Of what each device should run now. Devices without runs are absent. */
