@@ -1,12 +1,19 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { KernelSymbols, LibbpfError } from '@bpfleet/node-libbpf';
+import { dirname, join } from 'node:path';
+import { hasConfig, KernelSymbols, LibbpfError, readKernelConfig } from '@bpfleet/node-libbpf';
 import { readText } from './kernel.js';
+import { TraceableFunctions } from './traceable-functions.js';
 
 /** The code of a kernel by name, as its /proc/kallsyms lists it. */
 export interface CodeNames {
   /** For each function of exactly this name, which module has it; undefined is the kernel itself. */
   find(name: string): readonly (string | undefined)[];
+  /**
+   * By which name the tracer lists the only function that is so named: of several names of one address the first. Undefined where
+   * several are, or addresses are not shown.
+   */
+  listedAs(name: string): string | undefined;
 }
 
 /** What of a kernel tells its hooks without attaching to them; each is undefined where this process cannot read it. */
@@ -19,6 +26,12 @@ export interface HookSources {
   /** Link-time optimisation of Clang lists functions under other names than the kernel finds them by. */
   readonly isBuiltByClang: boolean;
   readonly code: () => CodeNames | undefined;
+  /** Which functions may be traced; `all` on a kernel without CONFIG_DYNAMIC_FTRACE, where nothing but kprobes' own list forbids it. */
+  readonly traceable: () => TraceableFunctions | 'all' | undefined;
+  /** Functions that kprobes must not be set in. */
+  readonly forbidden: () => ReadonlySet<string> | undefined;
+  /** CONFIG_KPROBE_EVENTS_ON_NOTRACE: kprobes may be set where nothing can be traced. */
+  readonly mayProbeUntraceable: () => boolean;
 }
 
 export function hookSourcesOfThisKernel(): HookSources {
@@ -28,6 +41,9 @@ export function hookSourcesOfThisKernel(): HookSources {
     eventSources: existsSync(EVENT_SOURCES) ? EVENT_SOURCES : undefined,
     isBuiltByClang: /\bclang\b/i.test(readText('/proc/version') ?? ''),
     code: codeOfThisKernel,
+    traceable: traceableOfThisKernel,
+    forbidden: forbiddenOfThisKernel,
+    mayProbeUntraceable: () => hasConfig(readKernelConfig(), 'KPROBE_EVENTS_ON_NOTRACE') === 'yes',
   };
 }
 
@@ -64,9 +80,42 @@ function readCode(): CodeNames | undefined {
         const modules = symbols.find(name).map(({ module }) => module);
         return modules.filter((module = '') => !NOT_MODULES.has(module));
       },
+      listedAs: (name) => {
+        const [only, ...others] = symbols.find(name).filter(({ module = '' }) => !NOT_MODULES.has(module));
+        return only === undefined || others.length > 0 ? undefined : symbols.resolve(only.address)?.name;
+      },
     };
   } catch (error) {
     if (error instanceof LibbpfError) return undefined;
     throw error;
   }
+}
+
+let traceable: ReturnType<HookSources['traceable']> | 'unread' = 'unread';
+
+/** Read once: some 50,000 lines, for each of which the kernel looks a name up, take a second under emulation. */
+function traceableOfThisKernel(): ReturnType<HookSources['traceable']> {
+  if (traceable === 'unread') traceable = readTraceable();
+  return traceable;
+}
+
+/** Where it may not be read, or is empty (lockdown), nothing is known. */
+function readTraceable(): ReturnType<HookSources['traceable']> {
+  const events = tracefsEvents();
+  if (events === undefined) return undefined;
+  try {
+    const list = readFileSync(join(dirname(events), 'available_filter_functions'));
+    return list.length === 0 ? undefined : new TraceableFunctions(list);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'all' : undefined;
+  }
+}
+
+let forbidden: ReadonlySet<string> | undefined;
+
+/** Lines `0xffff800080010000-0xffff800080010040<tab>name`, with the module behind it where there is one. */
+function forbiddenOfThisKernel(): ReadonlySet<string> | undefined {
+  const text = forbidden === undefined ? readText('/sys/kernel/debug/kprobes/blacklist') : null;
+  if (text !== null) forbidden = new Set(text.split('\n').flatMap((line) => /\t(\S+)$/.exec(line)?.[1] ?? []));
+  return forbidden;
 }

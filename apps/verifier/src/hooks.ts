@@ -36,8 +36,8 @@ export function missingHook(section: string, sources: HookSources = hookSourcesO
       return onlyInModules(`tracepoint ${target}`, ITERATOR + target, sources);
     case 'kprobe.multi':
     case 'kretprobe.multi':
-      // Which functions a pattern stands for, only the tracer's own list says.
-      return missingKprobes(sources);
+    case 'kprobe.session':
+      return missingPattern(target, sources);
     default:
       return undefined;
   }
@@ -70,7 +70,39 @@ function named(modules: readonly (string | undefined)[]): string {
 function missingEntry(target: string, sources: HookSources): string | undefined {
   // libbpf lets the name of a module stand before that of its function: `nf_conntrack:nf_conntrack_in`.
   const name = target.slice(target.indexOf(':') + 1);
-  return onlyInModules(`function ${name}`, name, sources);
+  return onlyInModules(`function ${name}`, name, sources) ?? untraceable(name, sources);
+}
+
+/** These are set by ftrace (CONFIG_FPROBE), where there are kprobes or not; libbpf reads patterns by the same list. */
+function missingPattern(pattern: string, { traceable }: HookSources): string | undefined {
+  const list = traceable();
+  if (list === undefined || list === 'all') return undefined;
+  const modules = list.modulesOf(pattern);
+  if (modules.length === 0) return `this kernel has no traceable function for the pattern ${pattern}`;
+  if (modules.includes(undefined)) return undefined;
+  return `this kernel has functions for the pattern ${pattern} only in its ${named(modules)}, which a device may not have loaded`;
+}
+
+/**
+ * BPF's trampolines are set where ftrace can set its hooks (register_fentry). So are kprobes of BPF programs: that the whole function
+ * has no such place is EINVAL (within_notrace_func of kernel/trace/trace_kprobe.c, kernel commit 45408c4f9250, 4.19). /proc/kallsyms
+ * lists functions that are freed after the boot all the same.
+ */
+function untraceable(name: string, { code, traceable }: HookSources): string | undefined {
+  const [list, listedAs] = [traceable(), code()?.listedAs(name)];
+  if (list === undefined || list === 'all' || listedAs === undefined || list.has(name) || list.has(listedAs)) {
+    return undefined;
+  }
+  return closed(name);
+}
+
+function closed(name: string): string {
+  return `this kernel has the function ${name}, which is closed to tracing (notrace, or gone after boot)`;
+}
+
+function closedToKprobes(name: string, sources: HookSources): string | undefined {
+  if (sources.forbidden()?.has(name)) return closed(name);
+  return sources.mayProbeUntraceable() ? undefined : untraceable(name, sources);
 }
 
 /**
@@ -113,7 +145,7 @@ function missingFunction(name: string | undefined, sources: HookSources): string
   const names = name === undefined ? undefined : code();
   if (names === undefined || name === undefined) return undefined;
   const found = names.find(name).length;
-  if (found === 1) return onlyInModules(`function ${name}`, name, sources);
+  if (found === 1) return onlyInModules(`function ${name}`, name, sources) ?? closedToKprobes(name, sources);
   if (found > 1) {
     const refuses = isFrom67(release) ? 'it takes no kprobe on any of them' : 'it may take no kprobe on any of them';
     return `this kernel has ${found} functions named ${name}, and so ${refuses}`;

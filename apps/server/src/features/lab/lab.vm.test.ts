@@ -12,7 +12,7 @@ import { foreignBtf } from '../kernels/testing/kernel-btf.js';
 import { QemuMachines } from './machine/qemu-machines.js';
 import { ReleaseKernels } from './release-kernels.js';
 import { LabBench } from './testing/lab-bench.js';
-import { BAD, BAD_BY_PARAMETER, BAD_PARAMETER, CALLS_BACK, GOOD } from './testing/lab-objects.js';
+import { BAD, BAD_BY_PARAMETER, BAD_PARAMETER, CALLS_BACK, GOOD, HOOKS } from './testing/lab-objects.js';
 import { machineContract } from './testing/machine-contract.js';
 
 const LAB_TIMEOUT_MS = 900_000;
@@ -90,6 +90,7 @@ await describeWithVm('arm64-6.12', 'proves', () => {
   it(
     'what is published, with the command line and the types of that kernel, and the parameters of an assignment',
     async () => {
+      const { id: hooks } = await lab.publish(HOOKS);
       const { id: tuned } = await lab.publish(BAD_BY_PARAMETER, BAD_PARAMETER);
       await lab.assign(tuned, { far: 1 });
       const kernelArgs = ['lsm=lockdown,yama,bpf'];
@@ -112,6 +113,17 @@ await describeWithVm('arm64-6.12', 'proves', () => {
         reasons: [{ kind: 'context_access', program: 'p' }],
         programs: [{ log: expect.stringMatching(/invalid bpf_context access/) }],
       });
+      expect(await on('new', hooks)).toMatchObject({
+        verdict: 'unknown',
+        programs: [
+          { name: 'there', verdict: 'accepted' },
+          { name: 'freed', verdict: 'unsupported', log: expect.stringMatching(/start_kernel, which is closed to/) },
+          { name: 'forbidden', verdict: 'unsupported', log: expect.stringMatching(/closed to tracing/) },
+          { name: 'nothing', verdict: 'unsupported', log: expect.stringMatching(/no traceable function/) },
+          { name: 'of_the_vm', verdict: 'unsupported', log: expect.stringMatching(/only in its module ext4/) },
+          { name: 'of_a_module', verdict: 'unsupported', log: expect.stringMatching(/BTF type ID of 'xfs_file_open'/) },
+        ],
+      });
       const byParameters = (await lab.bench.get(KernelVerdicts).newestOf(tuned))
         .filter(({ stage }) => stage === 'prove')
         .map(({ globals, verdict, reasons }) => [globals === '', verdict, reasons.map(({ kind }) => kind).join()]);
@@ -119,7 +131,7 @@ await describeWithVm('arm64-6.12', 'proves', () => {
         [false, 'refused', 'context_access'],
         [true, 'accepted', ''],
       ]);
-      recordVmFact('arm64-6.12', 'lab', `4 releases, boot ${((kernel.bootMs ?? 0) / 1000).toFixed(1)} s`);
+      recordVmFact('arm64-6.12', 'lab', `5 releases, boot ${((kernel.bootMs ?? 0) / 1000).toFixed(1)} s`);
     },
     LAB_TIMEOUT_MS,
   );

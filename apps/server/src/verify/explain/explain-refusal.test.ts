@@ -82,6 +82,12 @@ const SAID: [string, RegExp, string][] = [
     /^This kernel has the function f only in its module m, which a device may not have loaded\.$/,
     'this kernel has the function f only in its module m, which a device may not have loaded',
   ],
+  [
+    'hook_missing',
+    /^This kernel has the function f, which is closed to tracing \(.*\)\.$/,
+    'this kernel has the function f, which is closed to tracing (notrace, or gone after boot)',
+  ],
+  ['hook_missing', /pattern zz_\*/, 'this kernel has no traceable function for the pattern zz_*'],
   ['hook_missing', /no kprobes/, 'this kernel has no kprobes (CONFIG_KPROBES)'],
   [
     'hook_missing',

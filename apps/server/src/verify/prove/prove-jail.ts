@@ -35,6 +35,7 @@ const KERNEL_FACTS = [
   '/sys/kernel/notes',
   '/sys/kernel/security/lsm',
   '/sys/kernel/tracing/events',
+  '/sys/kernel/tracing/available_filter_functions',
   '/sys/bus/event_source',
   '/sys/devices/kprobe',
   '/sys/devices/uprobe',

@@ -74,6 +74,12 @@ describe('the verdict of a lab kernel', () => {
       'this kernel has the function ext4_sync_file only in its module ext4, which a device may not have loaded',
       'unknown',
     ],
+    [
+      'kprobe/start_kernel',
+      'this kernel has the function start_kernel, which is closed to tracing (notrace, or gone after boot)',
+      'unknown',
+    ],
+    ['kprobe.multi/zz_*', 'this kernel has no traceable function for the pattern zz_*', 'unknown'],
     ['kprobe/do_unlinkat', 'this kernel has no kprobes (CONFIG_KPROBES)', 'refused'],
   ])('of %s, of which the verifier says “%s”, is %s, with that as its reason', (section, log, word) => {
     const { verdict, reasons } = verdictOfReport(

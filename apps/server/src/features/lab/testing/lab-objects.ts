@@ -26,3 +26,15 @@ export const BAD_BY_PARAMETER = `${LICENCE}
 const volatile int far = 0;
 SEC("raw_tp/sys_enter") int p(char *ctx) { return far ? *(int *)(ctx + 4000) : 0; }`;
 export const BAD_PARAMETER = 'params: { far: { default: 0 } }';
+
+/**
+ * Hooks of Debian's arm64 6.12: one that is there, one that is freed after the boot, one that kprobes forbid, a pattern of nothing, one
+ * of a module that a VM loads for its own disk, and one of a module that it does not load.
+ */
+export const HOOKS = `${LICENCE}
+SEC("kprobe/do_unlinkat") int there(void *ctx) { return 0; }
+SEC("kprobe/start_kernel") int freed(void *ctx) { return 0; }
+SEC("kprobe/user_disable_single_step") int forbidden(void *ctx) { return 0; }
+SEC("kprobe.multi/zz_*") int nothing(void *ctx) { return 0; }
+SEC("tracepoint/ext4/ext4_sync_file_enter") int of_the_vm(void *ctx) { return 0; }
+SEC("fentry/xfs_file_open") int of_a_module(void *ctx) { return 0; }`;

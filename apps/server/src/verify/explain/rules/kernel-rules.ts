@@ -6,10 +6,17 @@ export const KERNEL_RULES: readonly RefusalRule[] = [
     // What apps/verifier writes (hooks.ts) of a program that this kernel loads.
     class: 'hook_missing',
     pattern:
-      /^this kernel (has (?:no (?:tracepoint|raw tracepoint|function|system call|kprobes)|\d+ functions named) .{1,600})$/m,
+      /^this kernel (has (?:no (?:(?:raw )?tracepoint|(?:traceable )?function|system call|kprobes)|\d+ functions named) .{1,600})$/m,
     sentence: (m) => `This kernel ${m[1]}.`,
     advice:
       'The program loads there and cannot be attached: name what this kernel has, or choose a tracepoint, which is kept when functions are renamed or inlined.',
+  },
+  {
+    class: 'hook_missing',
+    pattern: /^this kernel (has the function .{1,600}, which is closed to tracing .{1,100})$/m,
+    sentence: (m) => `This kernel ${m[1]}.`,
+    advice:
+      'The program loads there and cannot be attached: name a function that available_filter_functions of tracefs lists.',
   },
   {
     class: 'hook_missing',
