@@ -16,6 +16,11 @@ export const SILENCE_MAX = 3;
 /** Nothing is asked for meanwhile; each round looks again, since a device that moves to another kernel makes room. */
 const NO_ROOM = 'devices have given as many as are kept, and all are in use';
 
+const TOO_SLOW = {
+  crumbs: 'the device sends parts so small that others would wait for ever',
+  late: 'the device did not get it here within two hours',
+} as const;
+
 const COMMAND = /^btf-([0-9a-f]{64})$/;
 
 /**
@@ -49,6 +54,10 @@ export class BtfUploads {
     const appended = await this.store.append(device, digest, decodeUploadChunk(payload), this.clock.now());
     if (appended.kind === 'more') await this.ask(appended.asked);
     if (appended.kind === 'whole') await this.conclude(digest);
+    if (appended.kind === 'crumbs' || appended.kind === 'late') {
+      await this.store.giveUp(digest, device, 'tried', TOO_SLOW[appended.kind], this.clock.now());
+      this.wake();
+    }
     return appended.kind !== 'unasked';
   }
 
@@ -58,7 +67,13 @@ export class BtfUploads {
     if (digest === undefined) return false;
     // A late command says nothing about the device: the question is put again.
     if (error?.code === 'COMMAND_EXPIRED') return true;
-    await this.store.giveUp(digest, device, 'tried', `the device: ${error?.code ?? 'no reason given'}`);
+    await this.store.giveUp(
+      digest,
+      device,
+      'tried',
+      `the device: ${error?.code ?? 'no reason given'}`,
+      this.clock.now(),
+    );
     this.wake();
     return true;
   }
@@ -101,7 +116,13 @@ export class BtfUploads {
     if (digestOf(upload.bytes) === digest) {
       await this.keep(digest, upload);
     } else {
-      await this.store.giveUp(digest, upload.device, 'lied', 'what the device gave has another digest');
+      await this.store.giveUp(
+        digest,
+        upload.device,
+        'lied',
+        'what the device gave has another digest',
+        this.clock.now(),
+      );
       this.log.warn(`${upload.device} gave bytes that are not the BTF ${digest}`);
     }
     this.wake();

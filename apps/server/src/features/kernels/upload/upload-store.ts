@@ -11,10 +11,11 @@ export interface Asked {
 
 /**
  * `more`: ask for what follows; `whole`: nothing is missing; `stale`: this part is here already; `unasked`: nobody asked
- * this device for it, or not for this.
+ * this device for it, or not for this; `crumbs`, `late`: it keeps others waiting, by parts too small or in all too long.
  */
 export type Appended =
-  { readonly kind: 'more'; readonly asked: Asked } | { readonly kind: 'whole' | 'stale' | 'unasked' };
+  | { readonly kind: 'more'; readonly asked: Asked }
+  | { readonly kind: 'whole' | 'stale' | 'unasked' | 'crumbs' | 'late' };
 
 export interface WholeUpload {
   readonly device: string;
@@ -26,8 +27,16 @@ interface UploadRow {
   deviceId: string | null;
   receivedBytes: number;
   totalBytes: number | null;
+  begunAt: Date | null;
 }
 
+/**
+ * An agent sends 128 KiB at once, halved until it deflates to 64 KiB: 32 KiB of what does not deflate at all. Only a last part
+ * may be smaller than this.
+ */
+const CHUNK_RAW_BYTES_MIN = 16 * 1024;
+/** For 32 MiB, which is more than any kernel has, 5 KB a second. */
+export const UPLOAD_MS_MAX = 2 * 3_600_000;
 /** A device that gives others' time for nothing is soon no longer asked. */
 const GIVEN_PER_DAY_MAX = 4;
 const DAY_MS = 86_400_000;
@@ -53,7 +62,7 @@ export class UploadStore {
   async append(device: string, digest: string, chunk: UploadChunk, now: Date): Promise<Appended> {
     return this.sql.withTransaction(async (client) => {
       const { rows } = await client.query<UploadRow>(
-        `SELECT state, "deviceId", "receivedBytes", "totalBytes" FROM "BtfUpload" WHERE digest = $1 FOR UPDATE`,
+        `SELECT state, "deviceId", "receivedBytes", "totalBytes", "begunAt" FROM "BtfUpload" WHERE digest = $1 FOR UPDATE`,
         [digest],
       );
       const row = rows[0];
@@ -62,6 +71,8 @@ export class UploadStore {
       const otherTotal = row.totalBytes !== null && row.totalBytes !== chunk.totalBytes;
       if (chunk.offset > row.receivedBytes || otherTotal) return { kind: 'unasked' };
       const offset = chunk.offset + chunk.bytes.length;
+      if (chunk.bytes.length < CHUNK_RAW_BYTES_MIN && offset < chunk.totalBytes) return { kind: 'crumbs' };
+      if (row.begunAt !== null && now.getTime() - row.begunAt.getTime() > UPLOAD_MS_MAX) return { kind: 'late' };
       await client.query('INSERT INTO "BtfUploadChunk" (digest, "offset", bytes) VALUES ($1, $2, $3)', [
         digest,
         chunk.offset,
@@ -122,13 +133,13 @@ export class UploadStore {
     );
   }
 
-  /** This device will not do: `tried` until its next birth, `lied` for good. */
-  async giveUp(digest: string, device: string, list: 'tried' | 'lied', reason: string): Promise<void> {
+  /** This device will not do: `tried` until its next birth, `lied` for good. Others that wait are asked first from now on. */
+  async giveUp(digest: string, device: string, list: 'tried' | 'lied', reason: string, now: Date): Promise<void> {
     await this.sql.withTransaction(async (client) => {
       const { rowCount } = await client.query(
-        `UPDATE "BtfUpload" SET state = 'wanted', ${list} = array_append(${list}, $2), reason = $3
+        `UPDATE "BtfUpload" SET state = 'wanted', ${list} = array_append(${list}, $2), reason = $3, "wantedAt" = $4
          WHERE digest = $1 AND "deviceId" = $2 AND state = 'asking'`,
-        [digest, device, reason],
+        [digest, device, reason, now],
       );
       if (rowCount === 1 && list === 'lied') await dropChunks(client, digest);
     });
@@ -195,7 +206,7 @@ export class UploadStore {
        WHERE u.state = 'wanted' AND d.online AND d.status = 'active' AND d.id <> ALL(u.tried) AND d.id <> ALL(u.lied)
          AND NOT EXISTS (SELECT FROM "BtfUpload" o WHERE o.state = 'asking' AND o."deviceId" = d.id)
          AND (SELECT count(*) FROM "KernelBtf" b WHERE b."addedBy" = d.id AND b.source = 'device' AND b."createdAt" > $1) < $2
-       ORDER BY kept DESC, u."wantedAt", u.digest, d.id LIMIT 1 FOR UPDATE OF u`,
+       ORDER BY u."wantedAt", u.digest, kept DESC, d.id LIMIT 1 FOR UPDATE OF u`,
       [new Date(now.getTime() - DAY_MS), GIVEN_PER_DAY_MAX],
     );
     const next = rows[0];
@@ -203,7 +214,7 @@ export class UploadStore {
     const { digest, device, kept } = next;
     if (!kept) await dropChunks(client, digest);
     const asked = await client.query<Asked>(
-      `UPDATE "BtfUpload" SET state = 'asking', "deviceId" = $2, "askedAt" = $3, silence = 0, reason = NULL
+      `UPDATE "BtfUpload" SET state = 'asking', "deviceId" = $2, "askedAt" = $3, "begunAt" = $3, silence = 0, reason = NULL
        WHERE digest = $1 RETURNING digest, "deviceId" AS device, "receivedBytes" AS "offset"`,
       [digest, device, now],
     );

@@ -11,6 +11,7 @@ import { DEVICE_BTFS_MAX, KernelBtfs } from '../btf/kernel-btfs.js';
 import { KernelList } from '../kernel-list.js';
 import { foreignBtf } from '../testing/kernel-btf.js';
 import { ANSWER_WITHIN_MS, BtfUploads, SILENCE_MAX, UPLOADS_AT_ONCE_MAX } from './btf-uploads.js';
+import { UPLOAD_MS_MAX } from './upload-store.js';
 
 const btf = foreignBtf('arm64-6.1');
 const digest = digestOf(btf);
@@ -216,6 +217,56 @@ describe('a BTF that the server does not know', () => {
     await bench.prisma.kernelBuild.deleteMany({ where: { buildId: 'build-0' } });
     await round();
     await answerAll(device);
+    expect(await bench.get(KernelBtfs).has(digest)).toBe(true);
+  });
+
+  it('is fetched although two devices keep the places by giving a byte at a time', async () => {
+    const slow = [await deviceWith('1'.repeat(64)), await deviceWith('2'.repeat(64))];
+    const honest = await deviceWith(digest);
+    await round();
+    expect([...slow.map((device) => askedOf(device).length), askedOf(honest).length]).toEqual([1, 1, 0]);
+    for (const [at, device] of slow.entries()) {
+      const own = String(at + 1).repeat(64);
+      await bench.say(device, { kind: 'blob', digest: own }, encodeUploadChunk(0, 5_000_000, Buffer.alloc(1)));
+      expect(await bench.prisma.btfUpload.findUnique({ where: { digest: own } })).toMatchObject({
+        state: 'wanted',
+        tried: [device],
+        receivedBytes: 0,
+        reason: expect.stringContaining('so small'),
+      });
+    }
+    bench.link.clear();
+    await round();
+    await answerAll(honest);
+    expect(await bench.get(KernelBtfs).has(digest)).toBe(true);
+  });
+
+  it('is given up when it takes two hours, and others come first when the device begins again', async () => {
+    const slow = [await deviceWith('1'.repeat(64)), await deviceWith('2'.repeat(64))];
+    await round();
+    bench.clock.advance(1000);
+    const honest = await deviceWith(digest);
+    const part = Buffer.alloc(16 * 1024);
+    const say = (at: number, offset: number) =>
+      bench.say(
+        slow[at] as string,
+        { kind: 'blob', digest: String(at + 1).repeat(64) },
+        encodeUploadChunk(offset, 5_000_000, part),
+      );
+    for (const at of [0, 1]) await say(at, 0);
+    bench.clock.advance(UPLOAD_MS_MAX);
+    for (const at of [0, 1]) await say(at, part.length);
+    const rows = await bench.prisma.btfUpload.findMany({ where: { digest: { not: digest } } });
+    expect(rows.map(({ state, receivedBytes }) => [state, receivedBytes])).toEqual(
+      Array(2).fill(['wanted', part.length]),
+    );
+    for (const [at, device] of slow.entries()) {
+      await birth(bench, device, ++connections, { facts: { ...benchFacts, btfDigest: String(at + 1).repeat(64) } });
+    }
+    bench.link.clear();
+    await round();
+    expect(askedOf(honest)).toHaveLength(1);
+    await answerAll(honest);
     expect(await bench.get(KernelBtfs).has(digest)).toBe(true);
   });
 
