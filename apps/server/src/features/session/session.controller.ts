@@ -3,8 +3,8 @@ import type { User } from '@bpfleet/api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Route, RouteBody, type BodyOf, type ResponseOf } from '../../http/route.js';
 import { notFound } from '../../platform/errors.js';
-import { CurrentUser, Public, SESSION_COOKIE } from './session.guard.js';
-import { SessionService } from './session.service.js';
+import { CurrentToken, CurrentUser, Public, SESSION_COOKIE } from './session.guard.js';
+import { SessionService, type UsedToken } from './session.service.js';
 
 type TokenRow = Awaited<ReturnType<SessionService['listTokens']>>[number];
 
@@ -56,9 +56,10 @@ export class SessionController {
   @Route('createApiToken')
   async createApiToken(
     @CurrentUser() user: User,
+    @CurrentToken() token: UsedToken | undefined,
     @RouteBody('createApiToken') body: BodyOf<'createApiToken'>,
   ): Promise<ResponseOf<'createApiToken'>> {
-    const { row, secret } = await this.sessions.createToken(user, body);
+    const { row, secret } = await this.sessions.createToken({ user, ...(token ? { token } : {}) }, body);
     return { ...tokenView(row), token: secret };
   }
 

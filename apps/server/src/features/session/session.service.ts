@@ -5,6 +5,7 @@ import { roles, type Role, type User } from '@bpfleet/api';
 import { Config } from '../../config/config.js';
 import { Clock } from '../../platform/clock.js';
 import { DomainError } from '../../platform/errors.js';
+import type { Prisma } from '../../platform/prisma/generated/client.js';
 import { sqlOf } from '../../platform/prisma/prisma-sql.js';
 import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { Slots } from '../../platform/slots.js';
@@ -19,6 +20,19 @@ const VERIFICATIONS_WAITING_MAX = 32;
 
 function secretDigest(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
+}
+
+const TOKENS_PER_USER_MAX = 100;
+
+/** The API token that a request came with. */
+export interface UsedToken {
+  readonly id: string;
+  readonly expiresAt: Date;
+}
+
+export interface Caller {
+  readonly user: User;
+  readonly token?: UsedToken;
 }
 
 /** People's log-ins: argon2 passwords, sessions and API tokens by the digest of their secret. */
@@ -109,7 +123,7 @@ export class SessionService implements OnModuleInit {
     return { id: row.user.id, username: row.user.username, role: row.user.role };
   }
 
-  async userOfToken(token: string): Promise<User | undefined> {
+  async userOfToken(token: string): Promise<Caller | undefined> {
     const row = await this.prisma.apiToken.findUnique({
       where: { secretDigest: secretDigest(token) },
       include: { user: true },
@@ -119,20 +133,32 @@ export class SessionService implements OnModuleInit {
     if (!row.lastUsedAt || now.getTime() - row.lastUsedAt.getTime() > 60_000) {
       await this.prisma.apiToken.update({ where: { id: row.id }, data: { lastUsedAt: now } });
     }
-    return { id: row.user.id, username: row.user.username, role: lower(row.role, row.user.role) };
+    const { id, username, role } = row.user;
+    return { user: { id, username, role: lower(row.role, role) }, token: { id: row.id, expiresAt: row.expiresAt } };
   }
 
-  async createToken(user: User, request: { name: string; role?: Role | undefined; expiresInDays: number }) {
+  /**
+   * A token that is made with another one outlives neither its day nor its revocation: who finds one that leaked must not be
+   * able to keep what it opened. Throws ROLE_TOO_LOW (403) or TOKENS_FULL (409).
+   */
+  async createToken(
+    { user, token: parent }: Caller,
+    request: { name: string; role?: Role | undefined; expiresInDays: number },
+  ) {
     const role = request.role ?? user.role;
     if (lower(role, user.role) !== role) {
       throw new DomainError(403, 'ROLE_TOO_LOW', `a ${user.role} cannot make a token with the role ${role}`);
     }
     const secret = `bpft_${randomBytes(32).toString('base64url')}`;
-    const expiresAt = new Date(this.clock.now().getTime() + request.expiresInDays * 86_400_000);
-    const data = { userId: user.id, name: request.name, role, secretDigest: secretDigest(secret), expiresAt };
+    const now = this.clock.now();
+    const asked = now.getTime() + request.expiresInDays * 86_400_000;
+    const expiresAt = new Date(Math.min(asked, parent?.expiresAt.getTime() ?? asked));
+    const made = { userId: user.id, name: request.name, role, secretDigest: secretDigest(secret), expiresAt };
+    const data = { ...made, parentId: parent?.id ?? null };
     const row = await this.prisma.$transaction(async (transaction) => {
+      await assertTokenRoom(transaction, user.id, now);
       const created = await transaction.apiToken.create({ data });
-      const details = { id: created.id, role, expiresAt };
+      const details = { id: created.id, role, expiresAt, ...(parent ? { madeWith: parent.id } : {}) };
       await this.audit.record(sqlOf(transaction), {
         actor: user.username,
         action: 'token.create',
@@ -182,6 +208,18 @@ export class SessionService implements OnModuleInit {
   private note(action: string, subject: string, address: string): Promise<void> {
     return this.refused.note({ actor: 'anonymous', action, subject, details: { address: networkOf(address) } });
   }
+}
+
+/** The user's row is locked, so that two requests do not both take the last place. What has expired takes none. */
+async function assertTokenRoom(transaction: Prisma.TransactionClient, userId: string, now: Date): Promise<void> {
+  await transaction.$queryRaw`SELECT id FROM "User" WHERE id = ${userId} FOR UPDATE`;
+  await transaction.apiToken.deleteMany({ where: { userId, expiresAt: { lte: now } } });
+  if ((await transaction.apiToken.count({ where: { userId } })) < TOKENS_PER_USER_MAX) return;
+  throw new DomainError(
+    409,
+    'TOKENS_FULL',
+    `you have ${TOKENS_PER_USER_MAX} API tokens; revoke some that nothing uses`,
+  );
 }
 
 /** A token never has more rights than its owner has now. */

@@ -4,7 +4,9 @@ import { ADMIN_PASSWORD, logIn, startApp, type TestApp } from '../../../test/sta
 import { HealthModule } from '../health/index.js';
 import { LiveModule } from '../live/index.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
+import { PrismaService } from '../../platform/prisma/prisma.service.js';
 import { SessionModule } from './index.js';
+import { SessionService } from './session.service.js';
 
 describe('log-in', () => {
   let server: TestApp;
@@ -71,6 +73,45 @@ describe('log-in', () => {
     });
     await admin.call('revokeApiToken', { path: { id: created.id } });
     await expect(viewer.call('me', {})).rejects.toMatchObject({ status: 401 });
+  });
+
+  it('lets a token make others that end with it, on its day and at its revocation', async () => {
+    const admin = await server.admin();
+    const short = await admin.call('createApiToken', { body: { name: 'leaked', expiresInDays: 1 } });
+    const thief = createClient({ baseUrl: server.url, token: short.token });
+    const child = await thief.call('createApiToken', { body: { name: 'kept', expiresInDays: 365 } });
+    expect(child.expiresAt).toBe(short.expiresAt);
+    const again = createClient({ baseUrl: server.url, token: child.token });
+    const grandchild = await again.call('createApiToken', { body: { name: 'kept too', expiresInDays: 365 } });
+    expect(grandchild.expiresAt).toBe(short.expiresAt);
+    await admin.call('revokeApiToken', { path: { id: short.id } });
+    for (const { token } of [short, child, grandchild]) {
+      const client = createClient({ baseUrl: server.url, token });
+      await expect(client.call('me', {})).rejects.toMatchObject({ status: 401 });
+    }
+    await expect(admin.call('me', {})).resolves.toMatchObject({ username: 'admin' });
+  });
+
+  it('gives a user a hundred tokens, of which what has expired is none', async () => {
+    const prisma = server.app.get(PrismaService);
+    const { id: userId } = await prisma.user.create({ data: { username: 'many', passwordHash: 'x', role: 'viewer' } });
+    const sessions = server.app.get(SessionService);
+    const user = { id: userId, username: 'many', role: 'viewer' } as const;
+    const make = () => sessions.createToken({ user }, { name: 'one', expiresInDays: 1 });
+    const expiresAt = new Date(0);
+    const old = (at: number) => ({
+      userId,
+      name: 'old',
+      role: 'viewer' as const,
+      secretDigest: `old-${at}`,
+      expiresAt,
+    });
+    await prisma.apiToken.createMany({ data: Array.from({ length: 100 }, (_, at) => old(at)) });
+    const outcomes = await Promise.allSettled(Array.from({ length: 104 }, make));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(100);
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ status: 409, code: 'TOKENS_FULL' });
+    }
   });
 
   it('changes the password, and with it ends the sessions that the old one opened', async () => {
