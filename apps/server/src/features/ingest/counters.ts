@@ -26,6 +26,8 @@ export class IngestCounters {
   namesBeyondMax = 0;
   /** Rows whose time was outside of what is believed. */
   timesClamped = 0;
+  /** Batches left to their devices, since a table lacks the partition for them. */
+  setAside = 0;
   transactions = 0;
   retries = 0;
   readonly refused: Partial<Record<RefusalReason, number>> = {};

@@ -15,6 +15,7 @@ import { ingestDefaults, type IngestSettings } from './settings.js';
 import { connectWriter } from './write/connection.js';
 import { Dictionaries } from './write/dictionaries.js';
 import { DeviceNames } from './write/device-names.js';
+import { Gaps } from './write/gaps.js';
 import { Releases } from './write/releases.js';
 import { Runs } from './write/runs.js';
 import { SeriesIds } from './write/series-ids.js';
@@ -50,6 +51,7 @@ export class IngestService implements OnApplicationBootstrap, OnModuleDestroy {
       names: new DeviceNames(nowMs),
       series: new SeriesIds(nowMs),
       dictionaries: new Dictionaries(nowMs),
+      gaps: new Gaps(nowMs),
       nowMs,
       settings,
     };

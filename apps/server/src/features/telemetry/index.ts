@@ -4,6 +4,7 @@ import { TelemetrySchemaModule } from './schema/schema.module.js';
 
 export { columnsFor, FIXED_COLUMNS, type EventTableColumn } from './schema/event-table-plan.js';
 export { columnsOfTable, EventTables, type ReleaseSchema } from './schema/event-tables.js';
+export { weekOf } from './schema/partition-plan.js';
 export { normalNameId } from './name-id.js';
 export { INGEST_ROLE, telemetryLimits } from './schema/settings.js';
 export { TelemetryError } from './schema/telemetry-error.js';

@@ -16,6 +16,9 @@ export class BatchTime {
   /** When the batch was sealed. */
   readonly sealedMicros: number;
   clamped = 0;
+  /** Of all times that were given out. */
+  fromMicros = Infinity;
+  toMicros = -Infinity;
   private readonly realtimeNs: bigint;
   private readonly boottimeOffsetNs: bigint;
   private readonly monotonicOffsetNs: bigint;
@@ -42,6 +45,8 @@ export class BatchTime {
     const micros = Number(unixNs / 1000n);
     const kept = Math.min(Math.max(micros, this.bounds.oldestMicros), this.bounds.newestMicros);
     if (kept !== micros) this.clamped += 1;
+    if (kept < this.fromMicros) this.fromMicros = kept;
+    if (kept > this.toMicros) this.toMicros = kept;
     return kept;
   }
 }

@@ -57,7 +57,7 @@ export interface RunTally {
   events: number;
 }
 
-interface Mark {
+export interface Mark {
   readonly tables: ReadonlyMap<string, { readonly position: number; readonly rows: number }>;
   readonly points: number;
   readonly stacks: number;
@@ -103,6 +103,15 @@ export class Rows {
     this.points.length = mark.points;
     this.stacks.length = mark.stacks;
     this.names.length = mark.names;
+  }
+
+  /** The partitioned tables that have rows since the mark. */
+  tablesSince(mark: Mark): Set<string> {
+    const touched = new Set<string>(this.points.slice(mark.points).map(({ kind }) => kind));
+    for (const [key, { target, rows }] of this.tables) {
+      if (rows > (mark.tables.get(key)?.rows ?? 0)) touched.add(target.table);
+    }
+    return touched;
   }
 
   /** COPY statements with their bytes, sorted by statement. */

@@ -2,16 +2,25 @@ import { decodeBatchBody, WireError } from '@bpfleet/wire';
 import { BatchRefused, type BatchContext, type Stored } from './batch-context.js';
 import { cleanText } from './clean-text.js';
 import { BatchTime, type TimeBounds } from './event-time.js';
+import type { Mark } from './rows.js';
 import { storeMap } from './store-map.js';
 import { storeNames } from './store-names.js';
 import { storeRing } from './store-ring.js';
 import { storeStacks } from './store-stacks.js';
 
+/** With `mark` it can be taken back; its rows have times of this span. */
+export interface StoredBatch {
+  readonly stored: Stored;
+  readonly mark: Mark;
+  readonly fromMicros: number;
+  readonly toMicros: number;
+}
+
 /**
  * Decodes one batch into `rows`; nothing of it stays there when it throws.
  * @throws BatchRefused with the reason, whatever went wrong: the bytes are a device's and may be anything
  */
-export function storeBatch(context: Omit<BatchContext, 'time' | 'boot'>, bounds: TimeBounds): Stored {
+export function storeBatch(context: Omit<BatchContext, 'time' | 'boot'>, bounds: TimeBounds): StoredBatch {
   const { batch, rows } = context;
   const mark = rows.mark();
   const stored: Stored = { events: 0, samples: 0, recordsUnmatched: 0, timesClamped: 0 };
@@ -20,7 +29,8 @@ export function storeBatch(context: Omit<BatchContext, 'time' | 'boot'>, bounds:
     const boot = cleanText(batch.header.time.bootId);
     decode({ ...context, time, boot }, decodeBatchBody(batch.header, batch.body), stored);
     stored.timesClamped = time.clamped;
-    return stored;
+    const { fromMicros, toMicros } = time;
+    return { stored, mark, fromMicros, toMicros };
   } catch (error) {
     rows.rewind(mark);
     if (error instanceof BatchRefused) throw error;

@@ -6,11 +6,12 @@ import { timeBounds } from '../decode/event-time.js';
 import { ReleaseDecoders } from '../decode/release-decoders.js';
 import { Rows, type RunTally } from '../decode/rows.js';
 import { BatchRefused, type Stored } from '../decode/batch-context.js';
-import { storeBatch } from '../decode/store-batch.js';
+import { storeBatch, type StoredBatch } from '../decode/store-batch.js';
 import { ledgerKeyText, lockLedger, saveLedger, type LedgerKey } from '../ledger/ledger.js';
 import { settle, type LedgerEntry } from '../ledger/settle.js';
 import type { Dictionaries } from './dictionaries.js';
 import type { DeviceNames } from './device-names.js';
+import { fallsInto, type Gaps } from './gaps.js';
 import type { Releases } from './releases.js';
 import type { Runs, RunRow } from './runs.js';
 import type { SeriesIds } from './series-ids.js';
@@ -24,6 +25,7 @@ export interface WriterParts {
   readonly names: DeviceNames;
   readonly series: SeriesIds;
   readonly dictionaries: Dictionaries;
+  readonly gaps: Gaps;
   readonly nowMs: () => number;
   readonly settings: IngestSettings;
 }
@@ -44,6 +46,8 @@ export interface Settled {
 export interface Written {
   readonly settled: readonly Settled[];
   readonly refused: readonly Refusal[];
+  /** Neither stored nor settled, for want of a partition: their devices send them again. */
+  readonly setAside: readonly QueuedBatch[];
   readonly stored: number;
   readonly duplicates: number;
   readonly totals: Stored & RowDrops;
@@ -61,6 +65,7 @@ export class WriteTransaction {
   private readonly tallies = new Map<RunRow, RunTally>();
   private readonly totals = { events: 0, samples: 0, recordsUnmatched: 0, timesClamped: 0 };
   private readonly stored: QueuedBatch[] = [];
+  private readonly setAside = new Set<QueuedBatch>();
   private duplicates = 0;
 
   constructor(
@@ -78,14 +83,19 @@ export class WriteTransaction {
       if (refuseAll) this.refused.push(...fresh.map((batch) => ({ batch, ...refuseAll })));
       else await this.decodeAll(fresh);
       const { seriesIds, drops } = await storeRows(this.client, this.rows, this.parts);
-      const settled = this.settle(keys, entries, batches);
+      const settled = this.settle(
+        keys,
+        entries,
+        batches.filter((batch) => !this.setAside.has(batch)),
+      );
       await saveLedger(this.client, settled);
       await this.tally();
       await this.client.query('COMMIT');
       this.parts.series.remember(seriesIds);
       const { refused, duplicates, tallies } = this;
+      const setAside = [...this.setAside];
       const totals = { ...this.totals, ...drops };
-      return { settled, refused, duplicates, tallies, totals, stored: this.stored.length };
+      return { settled, refused, setAside, duplicates, tallies, totals, stored: this.stored.length };
     } catch (error) {
       await this.client.query('ROLLBACK').catch(() => undefined);
       throw error;
@@ -114,13 +124,26 @@ export class WriteTransaction {
         const run = checkedRun(batch, runs.get(batch.header.run));
         const decoders = await this.decodersOf(run);
         const dictionary = await this.parts.names.dictionary(this.client, run.device, decoders.dictionaries);
-        this.count(run, storeBatch({ batch, run, decoders, rows: this.rows, dictionary }, bounds));
+        const done = storeBatch({ batch, run, decoders, rows: this.rows, dictionary }, bounds);
+        if (this.fallsIntoGap(done)) {
+          this.rows.rewind(done.mark);
+          this.setAside.add(batch);
+          continue;
+        }
+        this.count(run, done.stored);
         this.stored.push(batch);
       } catch (error) {
         if (!(error instanceof BatchRefused)) throw error;
         this.refused.push({ batch, reason: error.reason, message: error.message });
       }
     }
+  }
+
+  private fallsIntoGap({ mark, fromMicros, toMicros }: StoredBatch): boolean {
+    const gaps = this.parts.gaps.current();
+    if (gaps.length === 0) return false;
+    const touched = { tables: this.rows.tablesSince(mark), fromMicros, toMicros };
+    return gaps.some((gap) => fallsInto(gap, touched));
   }
 
   private async decodersOf(run: RunRow): Promise<ReleaseDecoders> {
@@ -142,9 +165,10 @@ export class WriteTransaction {
     entries: ReadonlyMap<string, LedgerEntry>,
     batches: readonly QueuedBatch[],
   ): Settled[] {
-    return keys.map((key) => {
+    return keys.flatMap((key) => {
       const text = ledgerKeyText(key);
       const mine = batches.filter((batch) => ledgerKeyText(ledgerKeyOf(batch)) === text);
+      if (mine.length === 0) return [];
       const refused = this.refused.map(({ batch }) => batch).filter((batch) => mine.includes(batch));
       const received = mine.filter((batch) => !refused.includes(batch));
       const entry = settle(entries.get(text) as LedgerEntry, {
@@ -154,7 +178,7 @@ export class WriteTransaction {
         // A batch is itself still held, whatever its header says.
         floor: Math.max(...mine.map(({ header }) => Math.min(header.floor, header.number))),
       });
-      return { key, entry, handled: mine.map(({ header }) => header.number) };
+      return [{ key, entry, handled: mine.map(({ header }) => header.number) }];
     });
   }
 

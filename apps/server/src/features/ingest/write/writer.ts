@@ -91,6 +91,8 @@ export class Writer {
       this.counters.transactions += 1;
       return [written];
     } catch (error) {
+      // Gone round from now on, so that this ends: each time another gap is known.
+      if (this.parts.gaps.learn(error)) return this.write(client, batches, refuse);
       if (!isAboutRows(error) || refuse) throw error;
       if (batches.length === 1) {
         return this.write(client, batches, { reason: 'not_storable', message: (error as Error).message });
@@ -111,11 +113,19 @@ export class Writer {
     counters.recordsUnmatched += totals.recordsUnmatched;
     counters.timesClamped += totals.timesClamped;
     this.noteDrops(totals);
+    this.noteSetAside(written.setAside);
     for (const { batch, reason, message } of written.refused) {
       counters.refuse(reason);
       const { stream, epoch, number } = batch.header;
       this.log.say(reason, `refused batch ${batch.device} ${stream} ${epoch}/${number}: ${message}`);
     }
+  }
+
+  private noteSetAside(batches: readonly QueuedBatch[]): void {
+    if (batches.length === 0) return;
+    this.counters.setAside += batches.length;
+    const tables = [...new Set(this.parts.gaps.current().map(({ table }) => table))].join(', ');
+    this.log.say('no_partition', `${batches.length} batches wait on their devices for partitions of ${tables}`);
   }
 
   private noteDrops({ pointsDropped, stacksDropped, namesDropped }: RowDrops): void {

@@ -43,6 +43,12 @@ function partitionAt(table: string, fromMs: number): Partition {
   return { name: `${table}_p${day}`, from: new Date(fromMs), to: new Date(fromMs + WEEK_MS) };
 }
 
+/** The week whose partition has rows of this time. */
+export function weekOf(timeMs: number): { readonly from: Date; readonly to: Date } {
+  const from = mondayBefore(timeMs);
+  return { from: new Date(from), to: new Date(from + WEEK_MS) };
+}
+
 function mondayBefore(timeMs: number): number {
   return Math.floor((timeMs - FIRST_MONDAY_MS) / WEEK_MS) * WEEK_MS + FIRST_MONDAY_MS;
 }
