@@ -28,6 +28,8 @@ export type { KernelTypes } from './resolve/kernel-btf.js';
 export { explainRefusal } from './explain/explain-refusal.js';
 export type { RefusalExplanation, RefusedProgram } from './explain/explain-refusal.js';
 export { explainReport } from './explain/explain-report.js';
+export { hasTypeIn, reportWord } from './explain/report-word.js';
+export type { AskedKernel } from './explain/report-word.js';
 export type { ExplainedRefusal } from './explain/explain-report.js';
 export { programVerdicts } from './explain/program-verdicts.js';
 export type { RefusalClass } from './explain/refusal-rules.js';

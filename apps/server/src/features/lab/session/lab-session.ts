@@ -4,7 +4,7 @@ import type { Facts } from '@bpfleet/wire';
 import { Config } from '../../../config/config.js';
 import { BlobStore } from '../../../platform/blobs/blob-store.js';
 import { DomainError } from '../../../platform/errors.js';
-import { KernelBtfError } from '../../../verify/index.js';
+import { hasTypeIn, KernelBtfError } from '../../../verify/index.js';
 import { KernelBtfs, KernelVerdicts } from '../../kernels/index.js';
 import type { KernelGroup } from '../../kernels/groups/index.js';
 import { ReleaseCatalogue } from '../../releases/catalogue/index.js';
@@ -136,7 +136,8 @@ export class LabSession {
       const prepared = await this.orders.prepare(release, boot.facts, params);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
       const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
-      const kernel = { lacks: boot.facts.lacks ?? [], types: await this.typesOf(boot.facts) };
+      const types = await this.typesOf(boot.facts);
+      const kernel = { lacks: boot.facts.lacks ?? [], hasType: types && hasTypeIn(types) };
       return await this.record(boot, job, verdictOfReport(report, prepared.order.object, kernel));
     } catch (error) {
       if (error instanceof MachineError) return this.notProven(boot, job, error);

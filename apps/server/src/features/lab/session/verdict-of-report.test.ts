@@ -4,10 +4,8 @@ import { crashVerdict, timeoutVerdict, verdictOfReport } from './verdict-of-repo
 
 const object = Buffer.from('not read where nothing was refused');
 const measured = { release: '6.12.1', arch: 'aarch64', buildId: null, btf: true, jit: '1', lsm: null };
-const types = {
-  idsByEssentialName: (kind: string, name: string) => (`${kind} ${name}` === 'struct task_struct' ? [7] : []),
-};
-const kernel = { lacks: [], types };
+const hasType = (kind: string, name: string) => `${kind} ${name}` === 'struct task_struct';
+const kernel = { lacks: [], hasType };
 const loaded = { verifiedInstructions: 100, stackDepthBytes: 64, jitedBytes: 800 };
 
 function program(given: Partial<ProgramReport> & Pick<ProgramReport, 'verdict'>): ProgramReport {
@@ -98,7 +96,7 @@ describe('the verdict of a lab kernel', () => {
     const noTarget = (errno: string) => `prog 'p': failed to find kernel BTF type ID of 'xfs_file_open': ${errno}`;
     const asked = (section: string, log: string, lacks: string[] = []) => {
       const refused = program({ section, type: 'tracing', verdict: 'unsupported', errno: 3, errnoName: 'ESRCH', log });
-      return verdictOfReport(report('unable', [refused]), object, { lacks, types });
+      return verdictOfReport(report('unable', [refused]), object, { lacks, hasType });
     };
 
     it.each(['fentry/xfs_file_open', 'fexit.s/xfs_file_open', 'tp_btf/xfs_read'])('knows nothing: %s', (section) => {
@@ -127,16 +125,16 @@ describe('the verdict of a lab kernel', () => {
       expect(verdictOfReport(report('refused', [hook, bad]), object, kernel).verdict).toBe('refused');
     });
 
-    it.each<[string, typeof types | undefined, string[], 'unknown' | 'refused']>([
-      ['struct xfs_inode.i_ino (0:0 @ offset 0)', types, [], 'unknown'],
-      ['struct task_struct___old.state (0:0 @ offset 0)', types, [], 'refused'],
+    it.each<[string, typeof hasType | undefined, string[], 'unknown' | 'refused']>([
+      ['struct xfs_inode.i_ino (0:0 @ offset 0)', hasType, [], 'unknown'],
+      ['struct task_struct___old.state (0:0 @ offset 0)', hasType, [], 'refused'],
       ['struct xfs_inode.i_ino (0:0 @ offset 0)', undefined, [], 'refused'],
-      ['struct xfs_inode.i_ino (0:0 @ offset 0)', types, ['module_btf'], 'refused'],
-      ['enum64 xfs_flags::XFS_NEW = 1', types, [], 'unknown'],
+      ['struct xfs_inode.i_ino (0:0 @ offset 0)', hasType, ['module_btf'], 'refused'],
+      ['enum64 xfs_flags::XFS_NEW = 1', hasType, [], 'unknown'],
     ])('a type that it reads: %s', (spec, its, lacks, word) => {
       const log = `12: <invalid CO-RE relocation>\nfailed to resolve CO-RE relocation <byte_off> [9] ${spec}\nprocessed 3 insns`;
       const refused = program({ verdict: 'refused', errnoName: 'EINVAL', log });
-      expect(verdictOfReport(report('refused', [refused]), object, { lacks, types: its }).verdict).toBe(word);
+      expect(verdictOfReport(report('refused', [refused]), object, { lacks, hasType: its }).verdict).toBe(word);
     });
 
     it.each<[string, string[], 'unknown' | 'refused']>([
@@ -149,7 +147,7 @@ describe('the verdict of a lab kernel', () => {
       ["map 'm': failed to create: -EINVAL", [], 'refused'],
     ])('%s, lacking [%s]: %s', (reason, lacks, word) => {
       const whole = { ...report('refused', [program({ verdict: 'skipped', errnoName: 'ESRCH' })]), reason };
-      expect(verdictOfReport(whole, object, { lacks, types }).verdict).toBe(word);
+      expect(verdictOfReport(whole, object, { lacks, hasType }).verdict).toBe(word);
     });
   });
 

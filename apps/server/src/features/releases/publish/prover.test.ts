@@ -19,7 +19,8 @@ const object = (arch: CheckedObject['arch']): CheckedObject => ({
 
 /** A jail that answers what a test wants: the real one is tested in verify/, and with this class in publish.kernel.test. */
 function proverOver(prove: () => Promise<VerifierReport>, proveOnHost: Config['proveOnHost'] = 'admins'): Prover {
-  return new Prover({ proveJail: { prove } } as unknown as VerifyTools, clock, { proveOnHost } as Config);
+  const lintPolicy = async () => ({ isKernelType: (name: string) => name === 'task_struct' });
+  return new Prover({ proveJail: { prove }, lintPolicy } as unknown as VerifyTools, clock, { proveOnHost } as Config);
 }
 const admin: User = { id: 'u1', username: 'kari', role: 'admin' };
 const report = (given: Partial<VerifierReport>): VerifierReport => ({
@@ -63,6 +64,34 @@ describe('prover', () => {
       kernel: { release: '6.12.0', arch: 'arm64' },
       programs: [{ name: 'p', verdict: 'unsupported', errnoName: 'EINVAL', log: 'no kprobes' }],
     });
+  });
+
+  it.each<[string, Partial<VerifierReport>, 'unproven' | 'refused']>([
+    [
+      'a function of a module',
+      { reason: "extern (func ksym) 'bpf_ct': not found in kernel or module BTFs" },
+      'unproven',
+    ],
+    ['a map that is wrong', { reason: "map 'm': failed to create: -EINVAL" }, 'refused'],
+    ...(['xfs_inode', 'task_struct'] as const).map(
+      (name): [string, Partial<VerifierReport>, 'unproven' | 'refused'] => [
+        `a field of ${name}`,
+        {
+          programs: [
+            {
+              ...{ ...program, verdict: 'refused', errnoName: 'EINVAL' },
+              log: `failed to resolve CO-RE relocation <byte_off> [9] struct ${name}.x (0:0 @ offset 0)`,
+            },
+          ],
+        },
+        name === 'xfs_inode' ? 'unproven' : 'refused',
+      ],
+    ),
+  ])('refuses no release for what a module may bring that this host has not loaded: %s', async (_, given, word) => {
+    const verdict = await proverOver(async () => report({ verdict: 'refused', ...given })).prove(admin, manifest, [
+      object('any'),
+    ]);
+    expect(verdictSchema.parse(verdict).verdict).toBe(word);
   });
 
   it('keeps the end of a long log, and nothing that Postgres would refuse', async () => {

@@ -3,7 +3,15 @@ import type { User, Verdict } from '@bpfleet/api';
 import { globalImages, resolveParams, type ProbeManifest } from '@bpfleet/probe';
 import { Config } from '../../../config/config.js';
 import { Clock } from '../../../platform/clock.js';
-import { explainReport, JailError, programVerdicts, ProveError, type VerifierReport } from '../../../verify/index.js';
+import {
+  explainReport,
+  JailError,
+  programVerdicts,
+  ProveError,
+  reportWord,
+  type AskedKernel,
+  type VerifierReport,
+} from '../../../verify/index.js';
 import type { CheckedObject } from './check-objects.js';
 import { archOfMachine, hostArch } from './host-arch.js';
 import { refusal } from './refusal.js';
@@ -42,7 +50,8 @@ export class Prover {
     try {
       const images = globalImages(mine.object, manifest, resolveParams(manifest, {}));
       const globals = Object.fromEntries([...images].map(([name, image]) => [name, Buffer.from(image)]));
-      return this.verdictOf(await this.tools.proveJail.prove(mine.bytes, globals), mine.bytes);
+      const report = await this.tools.proveJail.prove(mine.bytes, globals);
+      return this.verdictOf(report, mine.bytes, await this.host());
     } catch (error) {
       if (error instanceof JailError) return this.unproven(error.message);
       if (!(error instanceof ProveError)) throw error;
@@ -57,13 +66,22 @@ export class Prover {
     return { kernel: null, verdict: 'unproven', reason, loadMs: null, programs: [], provenAt };
   }
 
-  private verdictOf(report: VerifierReport, object: Buffer): Verdict {
+  /** Of an old kernel more may be called unproven than need be. */
+  private async host(): Promise<AskedKernel> {
+    const { isKernelType } = await this.tools.lintPolicy();
+    const hasType = isKernelType && ((kind: string, name: string) => kind === 'typedef' || isKernelType(name));
+    return { lacks: [], hasType };
+  }
+
+  /** What a module might bring that this host has not loaded is no fault of the release. */
+  private verdictOf(report: VerifierReport, object: Buffer, host: AskedKernel): Verdict {
     const explained = report.verdict === 'accepted' ? [] : explainReport(report, object);
+    const word = reportWord(report, explained, host);
     const whole = explained.find(({ program }) => program === undefined);
     const { release, arch, buildId } = report.kernel;
     return {
       kernel: { release, arch: archOfMachine(arch), buildId },
-      verdict: report.verdict === 'unable' ? 'unproven' : report.verdict,
+      verdict: word === 'unknown' || report.verdict === 'unable' ? 'unproven' : word,
       reason: whole ? `${whole.sentence} ${whole.advice}` : (report.reason ?? null),
       loadMs: report.loadMs,
       programs: programVerdicts(report, explained),
