@@ -76,6 +76,17 @@ export const routes = {
       status: z.enum(['ok', 'degraded']),
       database: z.boolean(),
       broker: z.boolean(),
+      /** What keeps telemetry from being stored, or from going when it is old. Null while nobody can say. */
+      ingest: z
+        .object({
+          /** Age of the batch that has waited longest for a writer that cannot write it. */
+          oldestUnwrittenSeconds: z.number().nullable(),
+          /** Those that lack a partition for rows that came in the last minutes. */
+          tablesWithoutRoom: z.array(z.string()),
+          /** Of the last round of maintenance, in sentences. */
+          problems: z.array(z.string()),
+        })
+        .nullable(),
       version: z.string(),
     }),
   }),

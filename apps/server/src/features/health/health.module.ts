@@ -3,6 +3,7 @@ import { Route, type ResponseOf } from '../../http/route.js';
 import { MqttLink } from '../../platform/mqtt/mqtt-link.js';
 import { ControlSql } from '../../platform/sql/control-sql.js';
 import { Public } from '../session/index.js';
+import { storeHealth, type StoreHealth } from '../telemetry/index.js';
 
 const VERSION = '0.1.0';
 const ANSWER_WITHIN_MS = 2_000;
@@ -17,26 +18,33 @@ class HealthController {
   @Public()
   @Route('health')
   async health(): Promise<ResponseOf<'health'>> {
-    const database = await this.databaseAnswers();
+    const answer = await this.databaseAnswer();
+    const database = answer !== undefined;
     const broker = this.link.connected;
-    return { status: database && broker ? 'ok' : 'degraded', database, broker, version: VERSION };
+    const ingest = answer
+      ? { ...answer, tablesWithoutRoom: [...answer.tablesWithoutRoom], problems: [...answer.problems] }
+      : null;
+    const status = database && broker && !(ingest && isInTrouble(ingest)) ? 'ok' : 'degraded';
+    return { status, database, broker, ingest, version: VERSION };
   }
 
-  /** A database that is frozen never answers; who asks for health must get an answer all the same. */
-  private databaseAnswers(): Promise<boolean> {
+  /**
+   * Undefined from a database that does not answer, null from one that knows nothing of telemetry yet. One that is frozen
+   * never answers; who asks for health must get an answer all the same.
+   */
+  private databaseAnswer(): Promise<StoreHealth | null | undefined> {
     return new Promise((resolve) => {
-      const late = setTimeout(() => resolve(false), ANSWER_WITHIN_MS);
+      const late = setTimeout(() => resolve(undefined), ANSWER_WITHIN_MS);
       // The question has a bound too, so that those of many minutes do not wait for connections together.
-      const question = { text: 'SELECT 1', query_timeout: ANSWER_WITHIN_MS };
-      this.sql.pool
-        .query(question)
-        .then(
-          () => resolve(true),
-          () => resolve(false),
-        )
+      storeHealth(this.sql.pool, ANSWER_WITHIN_MS)
+        .then(resolve, () => resolve(undefined))
         .finally(() => clearTimeout(late));
     });
   }
+}
+
+function isInTrouble({ oldestUnwrittenSeconds, tablesWithoutRoom, problems }: StoreHealth): boolean {
+  return oldestUnwrittenSeconds !== null || tablesWithoutRoom.length + problems.length > 0;
 }
 
 @Module({ controllers: [HealthController] })

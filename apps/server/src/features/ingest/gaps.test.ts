@@ -9,6 +9,7 @@ import {
   topicOf,
   type Fixture,
 } from '../../../test/telemetry/store-world.js';
+import { storeHealth } from '../telemetry/index.js';
 import type { IngestService } from './ingest.service.js';
 import { fallsInto, gapOf } from './write/gaps.js';
 
@@ -68,6 +69,13 @@ describe('while a table lacks the partition of this week', () => {
     expect(await world.count('SELECT count(*) FROM telemetry.sample')).toBe(1);
     const { rows } = await world.sql.pool.query(`SELECT settled::text FROM telemetry.ledger WHERE stream = 'maps'`);
     expect(rows).toEqual([{ settled: '{[2,3)}' }]);
+    // What was told comes after the acknowledgement.
+    sendEvent(7);
+    await events([7]);
+    expect(await storeHealth(world.sql.pool, 5000)).toMatchObject({
+      oldestUnwrittenSeconds: expect.any(Number),
+      tablesWithoutRoom: ['sample'],
+    });
   });
 
   it('they are stored once when it is there and they come again', async () => {
@@ -77,6 +85,16 @@ describe('while a table lacks the partition of this week', () => {
     await maps([0, 1, 2]);
     expect(await world.count('SELECT count(*) FROM telemetry.sample')).toBe(3);
     expect(service.counters.setAside).toBe(2);
+    world.clock.advance(5 * 60_000);
+    for (const number of [20, 21]) {
+      sendEvent(number);
+      await events([number]);
+    }
+    expect(await storeHealth(world.sql.pool, 5000)).toEqual({
+      oldestUnwrittenSeconds: null,
+      tablesWithoutRoom: [],
+      problems: [],
+    });
   });
 
   it('they are tried again while it is not there', async () => {

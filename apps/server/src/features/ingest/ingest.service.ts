@@ -20,6 +20,7 @@ import { Releases } from './write/releases.js';
 import { Runs } from './write/runs.js';
 import { SeriesIds } from './write/series-ids.js';
 import { Writer } from './write/writer.js';
+import { WriterState } from './write/writer-state.js';
 
 /** The ingest role: broker → dispatcher → queue → writer → COMMIT → acknowledgement. */
 @Injectable()
@@ -44,14 +45,17 @@ export class IngestService implements OnApplicationBootstrap, OnModuleDestroy {
     const settings: IngestSettings = { ...ingestDefaults, retentionDays: config.retentionDays };
     this.dispatcher = new Dispatcher(this.queue, this.counters, log, nowMs);
     const acknowledger = new Acknowledger(link, live, this.queue, log);
+    const gaps = new Gaps(nowMs);
+    const writerId = randomUUID();
     const parts = {
-      writerId: randomUUID(),
+      writerId,
       runs: new Runs(nowMs),
       releases: new Releases(blobs, nowMs),
       names: new DeviceNames(nowMs),
       series: new SeriesIds(nowMs),
       dictionaries: new Dictionaries(nowMs),
-      gaps: new Gaps(nowMs),
+      gaps,
+      state: new WriterState(writerId, gaps, nowMs),
       nowMs,
       settings,
     };

@@ -7,6 +7,7 @@ export { columnsOfTable, EventTables, type ReleaseSchema } from './schema/event-
 export { weekOf } from './schema/partition-plan.js';
 export { normalNameId } from './name-id.js';
 export { INGEST_ROLE, telemetryLimits } from './schema/settings.js';
+export { storeHealth, type StoreHealth } from './query/store-health.js';
 export { TelemetryError } from './schema/telemetry-error.js';
 
 /** Role `api`: the schema, what publishing needs of it, and queries. */

@@ -15,6 +15,7 @@ import { fallsInto, type Gaps } from './gaps.js';
 import type { Releases } from './releases.js';
 import type { Runs, RunRow } from './runs.js';
 import type { SeriesIds } from './series-ids.js';
+import type { WriterState } from './writer-state.js';
 import { storeRows, type RowDrops } from './store-rows.js';
 
 export interface WriterParts {
@@ -26,6 +27,7 @@ export interface WriterParts {
   readonly series: SeriesIds;
   readonly dictionaries: Dictionaries;
   readonly gaps: Gaps;
+  readonly state: WriterState;
   readonly nowMs: () => number;
   readonly settings: IngestSettings;
 }

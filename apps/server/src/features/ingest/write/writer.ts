@@ -70,14 +70,17 @@ export class Writer {
     if (batches.length === 0) return;
     try {
       this.client ??= await this.rim.connect();
+      await this.parts.state.tell(this.client, this.log);
       for (const written of await this.write(this.client, batches)) {
         this.note(written);
         this.rim.committed(written);
       }
       this.queue.done(batches);
       this.failures = 0;
+      await this.parts.state.tell(this.client, this.log);
     } catch (error) {
       this.queue.putBack(batches);
+      this.parts.state.failed(batches, this.failures + 1);
       await this.recover(error as Error);
     }
   }
@@ -122,6 +125,7 @@ export class Writer {
   }
 
   private noteSetAside(batches: readonly QueuedBatch[]): void {
+    this.parts.state.setAside(batches);
     if (batches.length === 0) return;
     this.counters.setAside += batches.length;
     const tables = [...new Set(this.parts.gaps.current().map(({ table }) => table))].join(', ');

@@ -19,6 +19,7 @@ export async function forgetOld(client: pg.ClientBase, now: Date, retentionDays:
        first_at = least(t.first_at, excluded.first_at), last_at = greatest(t.last_at, excluded.last_at), updated_at = now()`,
     [before(1)],
   );
+  await client.query('DELETE FROM telemetry.writer WHERE updated_at < $1', [before(1)]);
   const stale = before(retentionDays * 2 + 1);
   await client.query(
     `DELETE FROM telemetry.series s WHERE created_at < $1

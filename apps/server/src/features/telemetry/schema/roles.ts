@@ -3,7 +3,7 @@ import { INGEST_ROLE, READER_ROLE } from './settings.js';
 
 const ALREADY_THERE = new Set(['42710', '23505']);
 /** Tables that ingest changes in place; everything else it may only read and add to. */
-const UPDATED_BY_INGEST = ['ledger', 'stack', 'name', 'tally'];
+const UPDATED_BY_INGEST = ['ledger', 'stack', 'name', 'tally', 'writer'];
 const READ_BY_INGEST = ['"Run"', '"Release"', '"Device"'];
 
 /**
