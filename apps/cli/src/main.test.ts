@@ -107,6 +107,24 @@ describe('output', () => {
     expect(result.stdout).not.toContain('\u001b');
   });
 
+  it('revokes a device by its name, and only with a reason', async () => {
+    server.answers.revokeDevice = ({ body }) => ({
+      ...device,
+      status: 'revoked',
+      revoked: { at: '2026-05-01T10:00:00.000Z', reason: body.reason },
+    });
+    const without = await cli('devices', 'revoke', device.id);
+    expect([without.exitCode, server.callsOf('revokeDevice')]).toEqual([2, []]);
+    const result = await cli('devices', 'revoke', device.name, '--reason', 'stolen from the mast');
+    expect(result.exitCode).toBe(0);
+    expect(server.callsOf('revokeDevice')[0]).toMatchObject({
+      path: { id: device.id },
+      body: { reason: 'stolen from the mast' },
+    });
+    expect(result.stdout).toContain('is revoked');
+    expect(result.stdout).not.toContain('\u001b');
+  });
+
   it('reads every page', async () => {
     server.answers.listDevices = ({ query }) =>
       query.cursor

@@ -10,6 +10,7 @@ import { addCompletionBash } from './commands/completion/bash.js';
 import { addDebug } from './commands/debug/start.js';
 import { addDevicesAdd } from './commands/devices/add.js';
 import { addDevicesList } from './commands/devices/list.js';
+import { addDevicesRevoke } from './commands/devices/revoke.js';
 import { addKernelsList } from './commands/kernels/list.js';
 import { addLabAdd } from './commands/lab/add.js';
 import { addLabList } from './commands/lab/list.js';
@@ -59,6 +60,7 @@ export function createProgram(host: CommandHost): Command {
   const devices = noun('devices', 'devices of the fleet');
   addDevicesList(devices, host);
   addDevicesAdd(devices, host);
+  addDevicesRevoke(devices, host);
   addKernelsList(noun('kernels', 'kernels that the fleet runs'), host);
   const btf = noun('btf', 'types of kernels, by which CO-RE probes find their way');
   addBtfList(btf, host);

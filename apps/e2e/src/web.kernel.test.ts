@@ -219,6 +219,23 @@ describeWithKernel('the web app in Chromium', ['bpf', 'tracefs', 'chromium'], ()
     LONG_MS,
   );
 
+  it(
+    'revokes a device once its id is typed, and says so on its page',
+    async () => {
+      await page.goto(`${stack.url}/devices/${device}`);
+      await page.getByTestId('device-revoke').click();
+      await page.getByTestId('revoke-reason').fill('it was stolen');
+      await page.getByTestId('revoke-typed').fill('something else');
+      expect(await page.getByTestId('revoke-confirm').isDisabled()).toBe(true);
+      await page.getByTestId('revoke-typed').fill(device);
+      await page.getByTestId('revoke-confirm').click();
+      await page.getByTestId('device-revoked').getByText('it was stolen').waitFor();
+      expect(await page.getByTestId('device-revoke').count()).toBe(0);
+      expect((await stack.api.call('getDevice', { path: { id: device } })).status).toBe('revoked');
+    },
+    LONG_MS,
+  );
+
   it('did all this without an error in the console', () => {
     expect(errors).toEqual([]);
   });

@@ -34,6 +34,8 @@ export const deviceSchema = z.object({
   labels: z.record(z.string(), z.string()),
   online: z.boolean(),
   status: z.enum(['active', 'revoked', 'decommissioned']),
+  /** Set where `status` is revoked. */
+  revoked: z.object({ at: z.iso.datetime(), reason: z.string() }).nullish(),
   lastSeenAt: z.iso.datetime().nullable(),
   enrolledAt: z.iso.datetime(),
   facts: factsViewSchema.nullable(),
@@ -62,6 +64,11 @@ export const deviceListSchema = z.object({
 export const updateDeviceRequestSchema = z.strictObject({
   name: z.string().min(1).max(128).optional(),
   labels: labelsSchema.optional(),
+});
+
+/** For good: the device can come back under a new id alone. */
+export const revokeDeviceRequestSchema = z.strictObject({
+  reason: z.string().trim().min(1, 'say why: it is shown with the device and kept in the audit log').max(500),
 });
 
 export const createEnrolmentTokenRequestSchema = z.strictObject({

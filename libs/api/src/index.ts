@@ -33,6 +33,7 @@ export {
   enrolmentTokenSchema,
   factsViewSchema,
   labelsSchema,
+  revokeDeviceRequestSchema,
   type Device,
   type EnrolmentTokenView,
   updateDeviceRequestSchema,

@@ -11,6 +11,7 @@ import {
   enrolmentTokenSchema,
   enrolRequestSchema,
   enrolResponseSchema,
+  revokeDeviceRequestSchema,
   updateDeviceRequestSchema,
 } from './device.js';
 import { addBtfQuerySchema, deviceKernelSchema, kernelBtfSchema, kernelSchema } from './kernel.js';
@@ -110,6 +111,11 @@ export const routes = {
   getDevice: route('GET', '/api/devices/:id', { body: none, query: none, response: deviceSchema }),
   updateDevice: route('PATCH', '/api/devices/:id', {
     body: updateDeviceRequestSchema,
+    query: none,
+    response: deviceSchema,
+  }),
+  revokeDevice: route('POST', '/api/devices/:id/revoke', {
+    body: revokeDeviceRequestSchema,
     query: none,
     response: deviceSchema,
   }),

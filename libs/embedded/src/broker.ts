@@ -94,6 +94,9 @@ class Gate {
   refuseConnect(client: Client, packet: ConnectPacket): string | undefined {
     const identity = this.identities.get(client.conn);
     if (!identity) return 'no verified certificate';
+    // Between handshake and CONNECT there may be seconds, in which a cut finds nothing to cut.
+    if (this.isRevoked(identity.serialNumber, identity.commonName))
+      return `certificate of ${identity.commonName} is revoked`;
     if (!mayUseClientId(identity, packet.clientId)) {
       return `client id ${quote(packet.clientId)} is not the certificate's ${identity.commonName}`;
     }

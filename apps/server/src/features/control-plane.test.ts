@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient, liveEventSchema, type ApiClient, type LiveEvent } from '@bpfleet/api';
-import { startEmbeddedBroker, type EmbeddedBroker } from '@bpfleet/embedded';
 import { createTestDatabase, connectTestMqtt, type TestDatabase } from '@bpfleet/testkit';
 import { acceptDesired, acceptFirstRoot, acceptFresh, acceptRelease, parseEnrolmentToken } from '@bpfleet/trust';
 import { deviceFilter, encodeMessage, parseDownTopic, upTopic, type DownTopic, type UpTopic } from '@bpfleet/wire';
@@ -15,6 +14,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import * as x509 from '@peculiar/x509';
 import type { MqttClient } from 'mqtt';
 import { AppModule } from '../app.module.js';
+import { BrokerRole } from '../broker/broker-role.js';
 import { parseConfig, type ServerConfig } from '../config/config.js';
 import { createHttpApplication } from '../http/http-server.js';
 import { Clock } from '../platform/clock.js';
@@ -32,14 +32,20 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 let database: TestDatabase;
 let dataDir: string;
 let keys: ServerKeys;
-let broker: EmbeddedBroker;
+let broker: BrokerRole & { port: number };
 let config: ServerConfig;
 let app: NestFastifyApplication;
 let api: ApiClient;
 
-async function startBroker(port = 0): Promise<EmbeddedBroker> {
-  const own = await keys.issueServerCertificate(['127.0.0.1', 'localhost']);
-  return startEmbeddedBroker({ port, tls: { ca: keys.caPem, cert: own.certPem, key: own.keyPem } });
+/** The role itself, which reads revocations from Postgres. */
+function startBroker(port = 0): Promise<BrokerRole & { port: number }> {
+  const environment = {
+    BPFLEET_DATABASE_URL: database.url,
+    BPFLEET_DATA_DIR: dataDir,
+    BPFLEET_MQTT_PORT: String(port),
+    BPFLEET_ROLES: 'broker',
+  };
+  return BrokerRole.start(parseConfig(environment, repositoryDir), () => undefined);
 }
 
 beforeAll(async () => {
@@ -245,6 +251,59 @@ describe('the control plane over a real broker', () => {
       .auditEntry.findMany({ where: { subject: run.id }, orderBy: { at: 'asc' } });
     expect(audit.map(({ actor, action }) => `${actor} ${action}`)).toEqual(['admin debug.create', 'admin debug.stop']);
     device.client.end(true);
+  });
+});
+
+describe('a device that is revoked', () => {
+  it('is cut off, kept out and forgotten, and its runs say why', async () => {
+    const device = await Device.enrol({ site: 'mast' });
+    const online = isOnline(device.id, true);
+    await device.connect(1);
+    await online;
+    await device.sync();
+    const release = await addRelease(parts(), { probe: 'on_the_mast' });
+    const { id } = await api.call('createAssignment', { body: { releaseId: release.id, selector: 'site=mast' } });
+    const entry = await device.desiredWith('on_the_mast');
+    const attached = runIs(entry.run, 'ATTACHED');
+    const report = { v: 1, run: entry.run, release: release.digest, state: 'ATTACHED', revision: 1, hold: 'pinned' };
+    await device.say({ kind: 'run', run: entry.run }, report);
+    await attached;
+
+    const path = { id: device.id };
+    const cut = new Promise<void>((resolve) => device.client.once('close', () => resolve()));
+    const reason = 'stolen from \u001b[31mthe mast';
+    const revoked = await api.call('revokeDevice', { path, body: { reason } });
+    expect(revoked).toMatchObject({ status: 'revoked', online: false, runs: { attached: 0, total: 0 } });
+    expect(revoked.revoked?.reason).toBe('stolen from [31mthe mast');
+    await cut;
+    device.client.end(true);
+    await expect(device.connect(2)).rejects.toThrow();
+
+    const run = await api.call('getRun', { path: { id: entry.run } });
+    expect(run).toMatchObject({ state: 'ENDED', error: null });
+    expect(run.history.at(-1)?.reason).toBe('admin revoked the device: stolen from [31mthe mast');
+    expect((await api.call('getAssignment', { path: { id } })).devices).toBe(0);
+    const listed = await api.call('listDevices', { query: { selector: 'site=mast' } });
+    expect(listed.items).toEqual([]);
+    expect((await api.call('getDevice', { path })).status).toBe('revoked');
+    const debug = { device: device.id, releaseId: release.id, minutes: 5 };
+    await expect(api.call('createDebugRun', { body: debug })).rejects.toMatchObject({ code: 'DEVICE_INACTIVE' });
+
+    await api.call('revokeDevice', { path, body: { reason: 'another reason' } });
+    const entries = (await api.call('listAudit', { query: { action: 'device.revoke' } })).items;
+    expect(entries.filter(({ subject }) => subject === device.id)).toMatchObject([
+      { actor: 'admin', details: { reason: 'stolen from [31mthe mast' } },
+    ]);
+    const nobody = api.call('revokeDevice', { path: { id: 'dnobody000001' }, body: { reason } });
+    await expect(nobody).rejects.toMatchObject({ status: 404, code: 'DEVICE_UNKNOWN' });
+    await expect(api.call('revokeDevice', { path, body: { reason: ' ' } })).rejects.toMatchObject({ status: 400 });
+  });
+
+  it('is the word of administrators alone', async () => {
+    const { token } = await api.call('createApiToken', { body: { name: 'operator', role: 'operator' } });
+    const operator = createClient({ baseUrl: await app.getUrl(), token });
+    const call = operator.call('revokeDevice', { path: { id: 'dnobody000001' }, body: { reason: 'no' } });
+    await expect(call).rejects.toMatchObject({ status: 403, code: 'ROLE_TOO_LOW' });
   });
 });
 

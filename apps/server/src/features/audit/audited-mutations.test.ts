@@ -83,6 +83,16 @@ describe('what cannot be recorded does not happen', () => {
     expect(await prisma.device.findUnique({ where: { id: device } })).toMatchObject({ labels: {} });
   });
 
+  it('the revocation of a device', async () => {
+    await jam();
+    const revoke = admin.call('revokeDevice', { path: { id: device }, body: { reason: 'stolen' } });
+    await expect(revoke).rejects.toMatchObject({ status: 500 });
+    expect(await prisma.device.findUnique({ where: { id: device } })).toMatchObject({
+      status: 'active',
+      revokedAt: null,
+    });
+  });
+
   it('an enrolment token, and the end of one', async () => {
     const body = { name: 'jammed', labels: {} };
     await jam();

@@ -8,6 +8,8 @@ export interface DeviceRow {
   labels: unknown;
   online: boolean;
   status: 'active' | 'revoked' | 'decommissioned';
+  revokedAt: Date | null;
+  revokedReason: string | null;
   lastSeenAt: Date | null;
   enrolledAt: Date;
   facts: unknown;
@@ -26,6 +28,7 @@ export function deviceView(row: DeviceRow, runs: RunCounts = NO_RUNS): Device {
     labels: row.labels as Device['labels'],
     online: row.online,
     status: row.status,
+    revoked: row.revokedAt && { at: row.revokedAt.toISOString(), reason: row.revokedReason ?? '' },
     lastSeenAt: row.lastSeenAt?.toISOString() ?? null,
     enrolledAt: row.enrolledAt.toISOString(),
     facts: (row.facts as Device['facts']) ?? null,

@@ -5,12 +5,13 @@ import { RunsModule } from '../runs/index.js';
 import { DevicesController } from './devices.controller.js';
 import { Devices } from './devices.service.js';
 import { Presence } from './presence.service.js';
+import { Revocation } from './revocation.service.js';
 import { ReportedState } from './reported.service.js';
 
 @Module({
   imports: [RunsModule, DesiredQueueModule, KernelGroupsModule],
-  providers: [Devices, Presence, ReportedState],
-  exports: [Devices, Presence, ReportedState],
+  providers: [Devices, Presence, ReportedState, Revocation],
+  exports: [Devices, Presence, ReportedState, Revocation],
 })
 export class DevicesModule {}
 

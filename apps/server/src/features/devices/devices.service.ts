@@ -34,6 +34,8 @@ const visible = {
   labels: true,
   online: true,
   status: true,
+  revokedAt: true,
+  revokedReason: true,
   lastSeenAt: true,
   enrolledAt: true,
   facts: true,

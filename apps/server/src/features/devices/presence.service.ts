@@ -26,7 +26,7 @@ export class Presence {
     return this.sql.withTransaction(async (client) => {
       const before = await client.query<{ connection: string; differ: boolean; undecided: boolean }>(
         `SELECT connection, $2::jsonb IS NOT NULL AND facts IS DISTINCT FROM $2::jsonb AS differ,
-           "desiredEnvelope" IS NULL AS undecided FROM "Device" WHERE id = $1 FOR UPDATE`,
+           "desiredEnvelope" IS NULL AS undecided FROM "Device" WHERE id = $1 AND status = 'active' FOR UPDATE`,
         [deviceId, facts],
       );
       const row = before.rows[0];
@@ -64,12 +64,12 @@ export class Presence {
     });
   }
 
-  /** Any message but a will: only a connected device can have sent it. */
+  /** Any message but a will: only a connected device can have sent it. One that was revoked a moment ago stays offline. */
   async seen(deviceId: string): Promise<void> {
     await this.sql.withTransaction(async (client) => {
       const { rows } = await client.query<{ was: boolean }>(
         `UPDATE "Device" d SET online = true, "lastSeenAt" = $2
-         FROM (SELECT id, online FROM "Device" WHERE id = $1 FOR UPDATE) old WHERE d.id = old.id RETURNING old.online AS was`,
+         FROM (SELECT id, online FROM "Device" WHERE id = $1 AND status = 'active' FOR UPDATE) old WHERE d.id = old.id RETURNING old.online AS was`,
         [deviceId, this.clock.now()],
       );
       if (rows[0]?.was === false) await this.live.publish({ type: 'device', device: deviceId, online: true }, client);

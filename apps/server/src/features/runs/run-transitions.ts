@@ -4,7 +4,7 @@ import type { ParamValue } from '@bpfleet/probe';
 import type pg from 'pg';
 import { Clock } from '../../platform/clock.js';
 import { LiveBus } from '../../platform/live/live-bus.js';
-import { attachedStates, isFinal, keepsError, mayDecide } from './run-machine.js';
+import { attachedStates, isAttached, isFinal, keepsError, mayDecide, runStateOf } from './run-machine.js';
 
 export interface NewRun {
   readonly id: string;
@@ -73,6 +73,20 @@ export class RunTransitions {
     if (rowCount !== 1) return false;
     await this.record(client, move, [move]);
     return true;
+  }
+
+  /** Everything that this device was to run is over: nobody will hear what becomes of it. */
+  async giveUpAll(client: pg.PoolClient, deviceId: string, reason: string): Promise<void> {
+    const { rows } = await client.query<{ id: string; state: string }>(
+      'SELECT id, state FROM "Run" WHERE "deviceId" = $1 AND wanted ORDER BY "createdAt", id FOR UPDATE',
+      [deviceId],
+    );
+    for (const { id, state } of rows) {
+      const from = runStateOf(state);
+      const to = isAttached(from) ? 'ENDED' : 'REMOVED';
+      await this.decide(client, { id, deviceId, from, to, reason });
+    }
+    await client.query('UPDATE "Run" SET wanted = false WHERE "deviceId" = $1 AND wanted', [deviceId]);
   }
 
   /** A device's report that moves the run; the caller has asked the machine. False when another report was faster. */

@@ -4,10 +4,10 @@ import { IconBug, IconPencil } from '@tabler/icons-react';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { deviceQuery, runsQuery } from '../../api/queries.js';
+import { deviceQuery, meQuery, runsQuery } from '../../api/queries.js';
 import { useNow } from '../../ui/clock.js';
 import { ErrorPanel, Waiting } from '../../ui/feedback.js';
-import { formatAgo, formatBytes, formatSpan, printable } from '../../ui/format.js';
+import { formatAgo, formatBytes, formatSpan, formatTime, printable } from '../../ui/format.js';
 import { CopyIcon, Fact, FactGrid, OnlineDot, PageTitle } from '../../ui/pieces.js';
 import { deviceTabs, type DeviceSearch, type DeviceTab } from '../search.js';
 import { RunsTable } from '../debug/runs-table.js';
@@ -17,6 +17,7 @@ import { EditDeviceDialog } from './edit-device-dialog.js';
 import { EventsPanel } from './events-panel.js';
 import { MetricsPanel } from './metrics-panel.js';
 import { ProfilePanel } from './profile-panel.js';
+import { RevokeDevice } from './revoke-device.js';
 
 const tabLabels: Record<DeviceTab, string> = {
   runs: 'Runs',
@@ -80,6 +81,7 @@ export function DevicePage() {
 function DeviceHead({ device }: { device: Device }) {
   const now = useNow(5_000);
   const [editing, editor] = useDisclosure(false);
+  const me = useQuery(meQuery);
   const { facts, agent, runs } = device;
   const behind = device.reportedGeneration < device.desiredGeneration;
   return (
@@ -89,7 +91,7 @@ function DeviceHead({ device }: { device: Device }) {
           <Group gap={10} wrap="nowrap" data-testid="device-name">
             <OnlineDot online={device.online} />
             {printable(device.name)}
-            {device.status !== 'active' && <Badge color="gray">{device.status}</Badge>}
+            {device.status !== 'active' && <Badge color="red">{device.status}</Badge>}
           </Group>
         }
         note={
@@ -115,8 +117,15 @@ function DeviceHead({ device }: { device: Device }) {
         >
           Debug this device
         </Button>
+        {me.data?.role === 'admin' && device.status === 'active' && <RevokeDevice device={device} />}
       </PageTitle>
       <EditDeviceDialog device={device} opened={editing} onClose={editor.close} />
+      {device.revoked && (
+        <Alert color="red" title={`Revoked ${formatTime(device.revoked.at)}`} data-testid="device-revoked">
+          {printable(device.revoked.reason)}. It is cut off, and what it says is not heard. What was in its kernel ends
+          when its lease lapses; the device comes back by enrolling anew.
+        </Alert>
+      )}
       {device.refused && (
         <Alert color="red" title="The device refused its newest desired state">
           {printable(device.refused.message)}{' '}
