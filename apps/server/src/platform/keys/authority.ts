@@ -13,7 +13,11 @@ x509.cryptoProvider.set(webcrypto as never);
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const ALWAYS = { notBefore: new Date(0), notAfter: new Date('9999-12-31T23:59:59Z') };
-const DEVICE_VALID_DAYS = 365;
+/**
+ * As long as a board is in the field: nothing renews a certificate yet, and a device whose has lapsed is reached by nobody. Whoever is
+ * to stay out is revoked, not waited for.
+ */
+const DEVICE_VALID_DAYS = 3_650;
 
 export interface KeyAndCertificate {
   readonly keyPem: string;

@@ -17,7 +17,7 @@ type SigningRole = (typeof signingRoles)[number];
 
 /**
  * The server's keys. On one machine they are all made here at first start: this protects the fleet against a stolen
- * broker, not against a stolen server (docs/adr/0003); offline keys replace them by a root rotation.
+ * broker, not against a stolen server (docs/adr/0003); keys from elsewhere would replace them by a root rotation.
  */
 export class ServerKeys {
   private constructor(
