@@ -62,11 +62,8 @@ export class Assignments {
          VALUES ($1, $2, $3, $4, $5, $6, $7)`,
         [id, release.id, release.probe, body.selector, JSON.stringify(body.params), actor, this.clock.now()],
       );
-      const matched = await this.devices.select(selector, client);
-      await this.queue.due(
-        client,
-        matched.map((device) => device.id),
-      );
+      const matched = await this.devices.matching(selector, client);
+      await this.queue.due(client, matched);
       await this.live.publish({ type: 'assignment', assignment: id }, client);
       const { probe, version } = release;
       const details = { probe, version, selector: body.selector, params: body.params, devices: matched.length };
@@ -96,9 +93,9 @@ export class Assignments {
       );
       // Where this one found no room in a device's desired state, another of its probe may.
       const matched = (await isAskedForElsewhere(client, probe))
-        ? await this.devices.select(readSelector(selector), client)
+        ? await this.devices.matching(readSelector(selector), client)
         : [];
-      const touched = new Set([...running.rows, ...matched].map((device) => device.id));
+      const touched = new Set([...running.rows.map((device) => device.id), ...matched]);
       await this.queue.due(client, [...touched]);
       await this.live.publish({ type: 'assignment', assignment: id }, client);
       const details = { probe, version: release.version, selector };

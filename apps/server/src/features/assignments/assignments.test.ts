@@ -29,7 +29,7 @@ afterEach(() => {
 /** How often the whole fleet is looked at. */
 function fleetReads(): () => number {
   const devices = bench.get(Devices);
-  const spies = [jest.spyOn(devices, 'select'), jest.spyOn(devices, 'countMatches')];
+  const spies = [jest.spyOn(devices, 'select'), jest.spyOn(devices, 'matching'), jest.spyOn(devices, 'countMatches')];
   return () => spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
 }
 
@@ -122,4 +122,17 @@ it('counts what is attached of each probe over all of its releases', async () =>
   await run('rcount000002', other.id, 'ATTACHED');
   await run('rcount000003', other.id, 'PENDING');
   expect(await bench.get(Runs).attachedByProbe()).toEqual(new Map([['fleet_wide', 2]]));
+});
+
+it('reaches every device of a fleet that is larger than what is asked about at once', async () => {
+  await bench.prisma.$executeRaw`INSERT INTO "Device" (id, name, labels)
+    SELECT 'dlarge' || lpad(n::text, 8, '0'), 'large', '{"size":"large"}' FROM generate_series(1, 50001) n`;
+  await expect(bench.get(Devices).select(parseSelector('size=large'))).rejects.toMatchObject({
+    status: 422,
+    code: 'SELECTION_TOO_LARGE',
+  });
+  expect(await bench.get(Devices).select(parseSelector('size=large and name=small'))).toEqual([]);
+  const { devices } = await assign(bench, release.id, 'size=large');
+  expect(devices).toBe(50_001);
+  expect((await dueDevices()).filter((id) => id.startsWith('dlarge'))).toHaveLength(50_001);
 });

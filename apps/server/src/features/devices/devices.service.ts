@@ -14,11 +14,11 @@ import { Runs } from '../runs/index.js';
 import { deviceView, type DeviceRow } from './device.view.js';
 import { cleanText } from './hostile-text.js';
 
-/** Selectors are evaluated over rows in memory; a larger fleet than this needs them in SQL. */
+/** Whose facts are held in memory at once. */
 export const SELECTED_DEVICES_MAX = 50_000;
 
 /** With as many selectors as there can be assignments, some tenths of a second. */
-const COUNTED_PAGE = 500;
+const PAGE_DEVICES = 500;
 
 /** A device as selectors and previews see it. */
 export interface SelectedDevice {
@@ -58,8 +58,8 @@ export class Devices {
 
   /** By name. `selector` is over all devices that are active; without one every device is listed. */
   async list(query: QueryOf<'listDevices'>): Promise<ResponseOf<'listDevices'>> {
-    const selected = query.selector === undefined ? undefined : await this.select(readSelector(query.selector));
-    const within = selected && { id: { in: selected.map(({ id }) => id) } };
+    const selected = query.selector === undefined ? undefined : await this.matching(readSelector(query.selector));
+    const within = selected && { id: { in: selected } };
     const cursor = query.cursor === undefined ? undefined : await this.cursorAt(query.cursor);
     const after = cursor && { OR: [{ name: { gt: cursor.name } }, { name: cursor.name, id: { gt: cursor.id } }] };
     const [total, rows] = await Promise.all([
@@ -101,33 +101,59 @@ export class Devices {
     return this.get(id);
   }
 
-  /** Active devices that the selector is known to match, by id; with `client`, as its transaction sees them. */
-  async select(selector: Selector, client?: pg.PoolClient): Promise<SelectedDevice[]> {
-    const { rows } = await (client ?? this.sql.pool).query<SelectedDevice>(
-      `SELECT id, name, labels, facts FROM "Device" WHERE status = 'active' ORDER BY id LIMIT $1`,
-      [SELECTED_DEVICES_MAX],
-    );
-    return rows.filter((device) => selects(selector, device));
+  /**
+   * Active devices that the selector is known to match, with their facts, by id.
+   * @throws DomainError 422 SELECTION_TOO_LARGE: an answer about some of them would pass for one about all
+   */
+  async select(selector: Selector): Promise<SelectedDevice[]> {
+    const selected: SelectedDevice[] = [];
+    for await (const page of this.pages()) {
+      selected.push(...page.filter((device) => selects(selector, device)));
+      if (selected.length > SELECTED_DEVICES_MAX) {
+        throw new DomainError(
+          422,
+          'SELECTION_TOO_LARGE',
+          `more than ${SELECTED_DEVICES_MAX} devices match, and this is answered for no more at once; narrow the selector`,
+        );
+      }
+    }
+    return selected;
   }
 
-  /** How many active devices each selector is known to match. Pages of the fleet, so that others are answered in between. */
+  /** The ids of all active devices that the selector is known to match; with `client`, as its transaction sees them. */
+  async matching(selector: Selector, client?: pg.PoolClient): Promise<string[]> {
+    const ids: string[] = [];
+    for await (const page of this.pages(client)) {
+      for (const device of page) if (selects(selector, device)) ids.push(device.id);
+    }
+    return ids;
+  }
+
+  /** How many active devices each selector is known to match. */
   async countMatches(selectors: readonly Selector[]): Promise<number[]> {
     const counts = selectors.map(() => 0);
-    for (let read = 0, after = ''; read < SELECTED_DEVICES_MAX; read += COUNTED_PAGE) {
-      const { rows } = await this.sql.pool.query<SelectedDevice>(
-        `SELECT id, name, labels, facts FROM "Device" WHERE status = 'active' AND id > $1 ORDER BY id LIMIT $2`,
-        [after, COUNTED_PAGE],
-      );
-      for (const device of rows) {
+    for await (const page of this.pages()) {
+      for (const device of page) {
         for (const [index, selector] of selectors.entries()) {
           if (selects(selector, device)) counts[index] = (counts[index] ?? 0) + 1;
         }
       }
-      const last = rows.at(-1);
-      if (!last || rows.length < COUNTED_PAGE) break;
-      after = last.id;
     }
     return counts;
+  }
+
+  /** All active devices by id, a few at a time, so that others are answered in between. */
+  private async *pages(client?: pg.PoolClient): AsyncGenerator<readonly SelectedDevice[]> {
+    for (let after = ''; ;) {
+      const { rows } = await (client ?? this.sql.pool).query<SelectedDevice>(
+        `SELECT id, name, labels, facts FROM "Device" WHERE status = 'active' AND id > $1 ORDER BY id LIMIT $2`,
+        [after, PAGE_DEVICES],
+      );
+      yield rows;
+      const last = rows.at(-1);
+      if (!last || rows.length < PAGE_DEVICES) return;
+      after = last.id;
+    }
   }
 
   /** What one active device of each kernel group told of itself; groups without devices are absent. */
