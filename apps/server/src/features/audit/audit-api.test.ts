@@ -71,15 +71,13 @@ describe('the audit log', () => {
   });
 
   it('is verified in parts, which together are the whole', async () => {
-    await record(1_203);
+    await record(703);
     let answer = await admin.call('verifyAudit', { query: { limit: 502 } });
     expect(answer).toMatchObject({ checked: 502, broken: null, more: true });
     answer = await admin.call('verifyAudit', { query: { limit: 502, after: answer.last?.sequence } });
-    expect(answer).toMatchObject({ checked: 502, more: true });
-    answer = await admin.call('verifyAudit', { query: { limit: 502, after: answer.last?.sequence } });
     const head = await prisma.auditEntry.findFirstOrThrow({ orderBy: { sequence: 'desc' } });
     const last = { sequence: String(head.sequence), hash: head.hash };
-    expect(answer).toEqual({ checked: 199, broken: null, more: false, last });
+    expect(answer).toEqual({ checked: 201, broken: null, more: false, last });
     expect(await admin.call('verifyAudit', { query: { after: last.sequence } })).toMatchObject({ checked: 0, last });
   }, 60_000);
 

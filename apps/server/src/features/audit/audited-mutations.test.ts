@@ -10,6 +10,9 @@ import { addDevice, addRelease, type ServerParts } from '../control/testing/benc
 import { DebugApiModule } from '../debug/index.js';
 import { DevicesApiModule } from '../devices/index.js';
 import { EnrolmentApiModule } from '../enrolment/index.js';
+import { KernelsApiModule } from '../kernels/index.js';
+import { foreignBtf } from '../kernels/testing/kernel-btf.js';
+import { LabApiModule } from '../lab/index.js';
 import { SessionModule } from '../session/index.js';
 import { AuditApiModule } from './index.js';
 
@@ -26,6 +29,8 @@ beforeAll(async () => {
     AssignmentsApiModule,
     DebugApiModule,
     AuditApiModule,
+    KernelsApiModule,
+    LabApiModule,
   ];
   server = await startApp(modules);
   admin = await server.admin();
@@ -91,6 +96,32 @@ describe('what cannot be recorded does not happen', () => {
       status: 'active',
       revokedAt: null,
     });
+  });
+
+  it('types of a kernel build, a file for the lab, a kernel of it, its end and a proof by it', async () => {
+    const btf = foreignBtf('arm64-6.1');
+    const add = { query: { buildId: 'cd'.repeat(20), arch: 'arm64' as const }, body: btf };
+    const file = { query: { kind: 'config' as const, arch: 'arm64' as const }, body: Buffer.from('CONFIG_A=y\n') };
+    const kernel = { body: { name: `board-${probes}`, suite: 'trixie' as const, arch: 'arm64' as const } };
+    await jam();
+    await expect(admin.call('addBtf', add)).rejects.toMatchObject({ status: 500 });
+    await expect(admin.call('addLabFile', file)).rejects.toMatchObject({ status: 500 });
+    await expect(admin.call('addLabKernel', kernel)).rejects.toMatchObject({ status: 500 });
+    const counts = () =>
+      Promise.all([
+        prisma.kernelBtf.count(),
+        prisma.kernelBuild.count(),
+        prisma.labKernel.count(),
+        prisma.labJob.count(),
+      ]);
+    expect(await counts()).toEqual([0, 0, 0, 0]);
+    expect(await prisma.blob.count({ where: { kind: { in: ['btf', 'lab-config'] } } })).toBe(0);
+    await clear();
+    const { id } = await admin.call('addLabKernel', kernel);
+    await jam();
+    await expect(admin.call('proveInLab', { body: { releaseId: release } })).rejects.toMatchObject({ status: 500 });
+    await expect(admin.call('removeLabKernel', { path: { id } })).rejects.toMatchObject({ status: 500 });
+    expect(await counts()).toEqual([0, 0, 1, 0]);
   });
 
   it('an enrolment token, and the end of one', async () => {

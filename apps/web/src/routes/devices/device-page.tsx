@@ -110,13 +110,15 @@ function DeviceHead({ device }: { device: Device }) {
         >
           Name and labels
         </Button>
-        <Button
-          variant="default"
-          leftSection={<IconBug size={14} />}
-          renderRoot={(props) => <Link to="/debug/new" search={{ device: device.id }} {...props} />}
-        >
-          Debug this device
-        </Button>
+        {device.status === 'active' && (
+          <Button
+            variant="default"
+            leftSection={<IconBug size={14} />}
+            renderRoot={(props) => <Link to="/debug/new" search={{ device: device.id }} {...props} />}
+          >
+            Debug this device
+          </Button>
+        )}
         {me.data?.role === 'admin' && device.status === 'active' && <RevokeDevice device={device} />}
       </PageTitle>
       <EditDeviceDialog device={device} opened={editing} onClose={editor.close} />
