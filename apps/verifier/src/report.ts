@@ -74,7 +74,8 @@ export interface ProgramReport {
    * accepted: loads.
    * refused: the verifier or libbpf refuses it; see `log`.
    * unsupported: this kernel has no such program type or hook; not the author's fault. With `verifiedInstructions` it was loaded, and only
-   * its hook is not there: a module that is loaded later may bring it.
+   * its hook is not there (a module that is loaded later may bring it), is one of a module that other machines may not have loaded, or
+   * may not be attached to.
    * skipped: was not to be loaded, or could not be tried (then the report has a `reason`).
    */
   verdict: 'accepted' | 'refused' | 'unsupported' | 'skipped';

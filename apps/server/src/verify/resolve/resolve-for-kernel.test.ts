@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from '@jest/globals';
 import { BtfError, parseBtf, type Btf } from '@bpfleet/btf';
 import { describeWithKernel } from '@bpfleet/testkit';
-import { compileCore, READS_LONG, READS_PID } from '../../features/kernels/testing/core-object.js';
+import { compileCore, READS_ELSEWHERE, READS_LONG, READS_PID } from '../../features/kernels/testing/core-object.js';
 import { foreignBtf } from '../../features/kernels/testing/kernel-btf.js';
 import { resolveForKernel } from './resolve-for-kernel.js';
 
@@ -31,8 +31,7 @@ describeWithKernel('what a kernel would make of an object, by its types alone', 
   });
 
   it('leaves open whether a module has a type that the kernel itself has not, where modules are looked at', () => {
-    const object = compileCore(`struct no_such_here { int x; } __attribute__((preserve_access_index));
-SEC("raw_tp/x") int p(struct no_such_here *n) { return n->x; }`);
+    const object = compileCore(READS_ELSEWHERE);
     const kinds = (showsBtf: boolean) =>
       resolveForKernel(object, arm64, { showsBtf }).unresolved.map(({ kind, sentence }) => [kind, sentence]);
     const sentence = expect.stringMatching(/^Program p, p\.bpf\.c:\d+: there is no type `struct no_such_here`/);

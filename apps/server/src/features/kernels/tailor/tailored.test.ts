@@ -10,7 +10,7 @@ import { assign, birth, report, settle, sync } from '../../control/testing/steps
 import { DebugRuns } from '../../debug/debug-runs.service.js';
 import { kernelGroupOf } from '../groups/index.js';
 import { KernelBtfs, KernelVerdicts } from '../index.js';
-import { compileCore, READS_LONG, READS_OLD_STATE, READS_PID } from '../testing/core-object.js';
+import { compileCore, READS_ELSEWHERE, READS_LONG, READS_OLD_STATE, READS_PID } from '../testing/core-object.js';
 import { foreignBtf } from '../testing/kernel-btf.js';
 import { UNTYPED_BUILD, untyped, UntypedFleet } from '../testing/untyped-fleet.js';
 import { ResolveWorker } from '../verdicts/resolve-worker.js';
@@ -264,6 +264,11 @@ describeWithKernel('a fleet that is to spare memory', ['clang'], () => {
       const [early, later] = await entries();
       expect([early?.probe, early?.addendum]).toEqual(['early', undefined]);
       expect([later?.probe, later?.addendum]).toEqual(['late', expect.stringMatching(/^[0-9a-f]{64}$/)]);
+      // By types that it is handed libbpf looks in no module, and by the kernel's own it does.
+      const modular = await addRelease(bench, { probe: 'modular', object: compileCore(READS_ELSEWHERE) });
+      await assign(bench, modular.id, 'all');
+      const own = (await entries()).find(({ probe }) => probe === 'modular');
+      expect([own?.probe, own?.addendum]).toEqual(['modular', undefined]);
     } finally {
       await bench.stop();
       await database.drop();

@@ -33,3 +33,6 @@ export const READS_OLD_STATE = 'SEC("raw_tp/sys_enter") int p(struct task_struct
 /** Reads 8 bytes where a 32-bit kernel has 4. */
 export const READS_LONG = `SEC("raw_tp/sys_enter") int p(struct task_struct *t) {
   unsigned long n; probe_read(&n, sizeof(n), &t->nvcsw); return n; }`;
+/** Reads a type that no kernel has, and a module may. */
+export const READS_ELSEWHERE = `struct no_such_here { int x; } __attribute__((preserve_access_index));
+SEC("raw_tp/sys_enter") int p(struct no_such_here *n) { return n->x; }`;
