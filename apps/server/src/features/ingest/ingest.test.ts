@@ -140,6 +140,19 @@ describe('events', () => {
     expect(service.counters.refused.run_of_another_device).toBe(1);
   });
 
+  it('of a device that was revoked, and is not cut off, are refused', async () => {
+    await world.sql.pool.query(`UPDATE "Device" SET status = 'revoked' WHERE id = $1`, [fixture.device]);
+    try {
+      world.clock.advance(60_001);
+      link.deliver(topicOf(fixture.device), events(0, [1450], { epoch: 6_000 }));
+      await link.acked(fixture.device, 'events', 6_000, [0]);
+      expect(await pidsOf(1450, 1450)).toEqual([]);
+    } finally {
+      await world.sql.pool.query(`UPDATE "Device" SET status = 'active' WHERE id = $1`, [fixture.device]);
+      world.clock.advance(-60_001);
+    }
+  });
+
   it('with a malformed body amid good ones are refused alone', async () => {
     const epoch = 6;
     const good = events(0, [1500], { epoch });

@@ -24,7 +24,7 @@ export class Runs {
     this.cache = new BoundedCache(RUNS_MAX, TTL_MS, nowMs);
   }
 
-  /** Those of `ids` that exist. */
+  /** Those of `ids` that exist and are of devices that may still be heard: a broker may not have cut one off. */
   async resolve(client: pg.ClientBase, ids: ReadonlySet<string>): Promise<Map<string, RunRow>> {
     const found = new Map<string, RunRow>();
     const missing: string[] = [];
@@ -38,7 +38,7 @@ export class Runs {
       `SELECT r.id, r."deviceId" AS device, l.probe, l.version, l.digest AS "releaseDigest", r.kind = 'debug' AS debug,
          d."kernelArch"
        FROM "Run" r JOIN "Release" l ON l.id = r."releaseId" JOIN "Device" d ON d.id = r."deviceId"
-       WHERE r.id = ANY ($1)`,
+       WHERE r.id = ANY ($1) AND d.status <> 'revoked'`,
       [missing],
     );
     for (const run of rows) {
