@@ -132,6 +132,10 @@ it('reaches every device of a fleet that is larger than what is asked about at o
     code: 'SELECTION_TOO_LARGE',
   });
   expect(await bench.get(Devices).select(parseSelector('size=large and name=small'))).toEqual([]);
+  const page = await bench.get(Devices).list({ selector: 'size=large', limit: 2 });
+  expect(page).toMatchObject({ total: 50_001, items: [{ id: 'dlarge00000001' }, { id: 'dlarge00000002' }] });
+  const next = await bench.get(Devices).list({ selector: 'size=large', limit: 2, cursor: page.nextCursor as string });
+  expect(next.items.map(({ id }) => id)).toEqual(['dlarge00000003', 'dlarge00000004']);
   const { devices } = await assign(bench, release.id, 'size=large');
   expect(devices).toBe(50_001);
   expect((await dueDevices()).filter((id) => id.startsWith('dlarge'))).toHaveLength(50_001);

@@ -59,8 +59,9 @@ export class Devices {
   /** By name. `selector` is over all devices that are active; without one every device is listed. */
   async list(query: QueryOf<'listDevices'>): Promise<ResponseOf<'listDevices'>> {
     const selected = query.selector === undefined ? undefined : await this.matching(readSelector(query.selector));
-    const within = selected && { id: { in: selected } };
     const cursor = query.cursor === undefined ? undefined : await this.cursorAt(query.cursor);
+    // As one parameter: a list for Prisma may have 32,767, each of them one.
+    const within = selected && { id: { in: await this.firstByName(selected, cursor, query.limit + 1) } };
     const after = cursor && { OR: [{ name: { gt: cursor.name } }, { name: cursor.name, id: { gt: cursor.id } }] };
     const [total, rows] = await Promise.all([
       selected ? selected.length : this.prisma.device.count(),
@@ -174,6 +175,19 @@ export class Devices {
     if (row.status !== 'active') {
       throw new DomainError(409, 'DEVICE_INACTIVE', `device ${id} is ${row.status}: nothing can run on it`);
     }
+  }
+
+  private async firstByName(
+    ids: readonly string[],
+    after: { readonly id: string; readonly name: string } | undefined,
+    limit: number,
+  ): Promise<string[]> {
+    const { rows } = await this.sql.pool.query<{ id: string }>(
+      `SELECT id FROM "Device" WHERE id = ANY ($1) AND ($2::text IS NULL OR (name, id) > ($2, $3))
+       ORDER BY name, id LIMIT $4`,
+      [ids, after?.name ?? null, after?.id ?? null, limit],
+    );
+    return rows.map(({ id }) => id);
   }
 
   private async cursorAt(id: string): Promise<{ id: string; name: string }> {
