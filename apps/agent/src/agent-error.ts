@@ -28,7 +28,7 @@ export type AgentErrorCode =
   | 'LOAD_FAILED'
   | 'ATTACH_FAILED'
   | 'HOOK_MISSING' // no such function, tracepoint or file here: what is loaded or installed later may bring it
-  | 'TARGET_UNTRACEABLE' // the kernel cannot trace the code that a program is for: of another bitness, or Thumb
+  | 'TARGET_UNTRACEABLE' // the kernel cannot trace the code that a program is for: of another bitness, Thumb, or kept to itself
   | 'KERNEL_DISABLED'
   | 'FEATURE_MISSING' // of those that the probe requires
   | 'BLIND_SPOT' // the kernel takes it, and would then show it nothing

@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { LibbpfError, type Link, type Program } from '@bpfleet/node-libbpf';
 import { compareSeries, kernelSeries, tcDirection, type AttachOptions, type TcDirection } from '@bpfleet/probe';
 import { AgentError } from '../agent-error.js';
+import { closedToTracing } from './closed-to-tracing.js';
 import { missingHook } from './missing-hook.js';
 
 // PERF_COUNT_SW_CPU_CLOCK (linux/perf_event.h): a timer on each CPU, which every machine has.
@@ -31,6 +32,9 @@ export function attachProgram(program: Program, options: AttachOptions): NamedLi
     if (missing !== undefined) {
       throw new AgentError('HOOK_MISSING', `${program.name} (${program.section}): ${missing}`, facts);
     }
+    const closed = closedToTracing({ section: program.section, errnoName });
+    if (closed !== undefined)
+      throw new AgentError('TARGET_UNTRACEABLE', `${program.name} (${program.section}): ${closed}`, facts);
     // Refused by the library, which looked at the file: trying again changes nothing.
     const code = error.code === 'BPF_UNSUPPORTED' ? 'TARGET_UNTRACEABLE' : 'ATTACH_FAILED';
     throw new AgentError(code, attachFailure(program.type, options, error), facts);

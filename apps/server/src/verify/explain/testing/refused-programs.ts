@@ -236,10 +236,17 @@ export const REFUSED_PROGRAMS: readonly [RefusalClass, RegExp, string | undefine
     raw('u64 i = bpf_get_prandom_u32() & 8;\n  return *(u64 *)((char *)ctx + i);'),
   ],
   [
-    'map_refused',
+    'memory_unavailable',
     /`huge`/,
     undefined,
     `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 2000000000); __type(key, u32); __type(value, u64[512]); } huge SEC(".maps");\n${raw('u32 k = 0;\n  return bpf_map_lookup_elem(&huge, &k) != 0;')}`,
+  ],
+  [
+    'map_refused',
+    /`wide`/,
+    undefined,
+    // No kernel keeps 16 MiB in one element of a hash: KMALLOC_MAX_SIZE is four.
+    `struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, u32); __type(value, u64[2097152]); } wide SEC(".maps");\n${raw('u32 k = 0;\n  return bpf_map_lookup_elem(&wide, &k) != 0;')}`,
   ],
 ];
 
