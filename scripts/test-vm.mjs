@@ -1,8 +1,8 @@
 // `npm run test:vm`: boots the kernels of the catalogue, runs what tests them, and prints what was seen as a table of
 // kernel × capability.
 //
-//   npm run test:vm                                everything
-//   npm run test:vm -- --target arm64-6.1          one kernel
+//   npm run test:vm                                everything, in a quarter of an hour
+//   npm run test:vm -- --target arm64-6.12-16k     one kernel, and all that there is for it
 //   npm run test:vm -- --refresh-kernels           accept what the mirror offers now, first
 //   npm run test:vm -- --write-support             write what was seen into docs/kernel-support.json and .md
 //   npm run test:vm -- libs/testkit                other arguments go to jest
@@ -46,6 +46,7 @@ try {
   const chosen = target ? ['-t', `${target}: `] : [];
   const result = runJest([...jestArgs, ...chosen], {
     BPFLEET_VM_TESTS: 'all',
+    ...(target === undefined ? {} : { BPFLEET_VM_TARGET: target }),
     BPFLEET_VM_FACTS: factsFile,
     BPFLEET_VM_SUPPORT: supportFile,
   });
