@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
-import { hasConfig, KernelSymbols, LibbpfError, readKernelConfig } from '@bpfleet/node-libbpf';
+import { hasConfig, KernelSymbols, LibbpfError, readKernelConfig, TraceableFunctions } from '@bpfleet/node-libbpf';
 import { readText } from './kernel.js';
-import { TraceableFunctions } from './traceable-functions.js';
 
 /** The code of a kernel by name, as its /proc/kallsyms lists it. */
 export interface CodeNames {

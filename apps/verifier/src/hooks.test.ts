@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TraceableFunctions } from '@bpfleet/node-libbpf';
 import type { HookSources } from './hook-sources.js';
 import { missingHook } from './hooks.js';
-import { TraceableFunctions } from './traceable-functions.js';
 
 describe('missingHook', () => {
   let folder: string;

@@ -99,6 +99,7 @@ export { hasConfig, readKernelConfig } from './kernel-config.js';
 export type { ConfigAnswer, KernelConfig } from './kernel-config.js';
 export { kernelMachine } from './kernel-machine.js';
 export { KernelSymbols } from './kernel-symbols.js';
+export { TraceableFunctions } from './traceable-functions.js';
 export type { KernelSymbol, KernelSymbolOptions, ResolvedAddress } from './kernel-symbols.js';
 export { kernelBuildId, listKernelBtf, readBtf, readKernelBtf } from './kernel-btf.js';
 export type { KernelBtfFile } from './kernel-btf.js';

@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { beginBoot, EARLY_ENDS_MAX, hasLived, isHeld, LIVED_SECONDS, type BootRecord } from './boot-guard.js';
 
-const begin = (before: BootRecord | undefined, bootId: string): BootRecord => beginBoot(before, bootId, []);
+/** With something attached, where that may be. */
+function begin(before: BootRecord | undefined, bootId: string): BootRecord {
+  const record = beginBoot(before, bootId, []);
+  return { ...record, armed: !isHeld(record) };
+}
 
 function boots(count: number, after?: BootRecord): BootRecord {
   let record = after;
@@ -25,6 +29,7 @@ describe('the boot guard', () => {
     expect(begin(lived, 'next').earlyEnds).toBe(0);
     expect(begin({ ...third, shutDown: true }, 'next').earlyEnds).toBe(0);
     expect(begin({ ...third, shutDown: true }, third.bootId)).toEqual(third);
+    expect(begin({ ...third, armed: false }, 'next').earlyEnds).toBe(0);
   });
 
   it('is over when the boot has lasted, and when the device goes down with nothing attached as well', () => {

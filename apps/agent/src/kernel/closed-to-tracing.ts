@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TraceableFunctions } from '@bpfleet/node-libbpf';
 
 const TRACEFS = ['sys/kernel/tracing', 'sys/kernel/debug/tracing'] as const;
 const KPROBE = /^k(?:ret)?probe\/([\w.$]+)$/;
@@ -37,16 +38,14 @@ function isForbidden(name: string, root: string): boolean {
 function isListed(name: string, root: string): boolean | undefined {
   for (const folder of TRACEFS) {
     const list = read(join(root, folder, 'available_filter_functions'));
-    if (list === undefined || list.length === 0) continue;
-    const lines = `\n${list}`;
-    return lines.includes(`\n${name}\n`) || lines.includes(`\n${name} [`);
+    if (list !== undefined && list.length > 0) return new TraceableFunctions(list).has(name);
   }
   return undefined;
 }
 
-function read(path: string): string | undefined {
+function read(path: string): Buffer | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path);
   } catch {
     return undefined;
   }

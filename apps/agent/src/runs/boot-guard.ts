@@ -28,12 +28,7 @@ export class BootGuard {
     this.record = beginBoot(before, bootId, dumps);
     const isNew = before !== undefined && before.bootId !== bootId && !before.shutDown;
     this.crash = isNew ? crashOf(before, dumps, evidence) : undefined;
-    try {
-      saved.write(this.record);
-    } catch (error) {
-      // A boot that nobody can count does not keep the agent from its work.
-      log('warn', 'boot.unwritable', errorFacts(error));
-    }
+    this.write();
     if (isHeld(this.record))
       log('error', 'boot.held', { earlyEnds: this.record.earlyEnds, untilSeconds: LIVED_SECONDS });
   }
@@ -41,6 +36,13 @@ export class BootGuard {
   /** Until then nothing may be attached; undefined when it may. */
   get heldUntil(): BootPoint | undefined {
     return isHeld(this.record) ? { bootId: this.record.bootId, seconds: LIVED_SECONDS } : undefined;
+  }
+
+  /** Before anything is attached. On the disk when it returns, if that takes anything. */
+  arm(): void {
+    if (this.record.armed) return;
+    this.record = { ...this.record, armed: true };
+    this.write();
   }
 
   /** Call it once a second or so. */
@@ -51,6 +53,15 @@ export class BootGuard {
   /** Nothing of this agent is in the kernel any more. */
   shutDown(): void {
     this.set({ ...this.record, shutDown: true });
+  }
+
+  /** A boot that nobody can count does not keep the agent from its work. */
+  private write(): void {
+    try {
+      this.options.saved.write(this.record);
+    } catch (error) {
+      this.options.log('warn', 'boot.unwritable', errorFacts(error));
+    }
   }
 
   private set(record: BootRecord | undefined): void {

@@ -95,7 +95,7 @@ function makeSupervisor(): Supervisor {
       now: () => ({ bootId: 'boot', seconds: nowSeconds }),
       ...{ random: () => 1, desired: () => desired },
       leaseElapsedSeconds: () => leaseSeconds,
-      boots: { crash: undefined, heldUntil: undefined },
+      boots: { crash: undefined, heldUntil: undefined, arm: () => undefined },
       onChange: (run) => {
         const report = made.report(run);
         changes.push(`${report?.state} ${report?.revision}`);

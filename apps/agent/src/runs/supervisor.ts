@@ -28,7 +28,7 @@ export interface SupervisorOptions {
   readonly desired: () => readonly DesiredEntry[] | undefined;
   readonly leaseElapsedSeconds: () => number;
   /** What the boots before this one say: see boot-guard.ts. */
-  readonly boots: Pick<BootGuard, 'crash' | 'heldUntil'>;
+  readonly boots: Pick<BootGuard, 'crash' | 'heldUntil' | 'arm'>;
   /** A run's state has changed. */
   readonly onChange: (run: string) => void;
   readonly log: Log;
@@ -274,6 +274,7 @@ export class Supervisor {
       if (!begun) slot.record = { ...newRecord(entry, ''), revision: slot.record.revision };
       slot.record = afterHold(slot.record, this.options.now().bootId);
       this.move(slot, 'ACCEPTED', { entry, kernel: this.options.kernelKey, inKernel: null });
+      this.options.boots.arm();
       try {
         await this.starter.start(slot, entry);
         if (slot.live) this.options.sampler.add(slot.live.telemetry);

@@ -16,7 +16,8 @@ const entry = desiredEntry(RUN);
 let folder: string;
 let kernel: FakeKernel;
 let nowSeconds: number;
-let boots: { crash: string | undefined; heldUntil: BootPoint | undefined };
+let boots: { crash: string | undefined; heldUntil: BootPoint | undefined; arm: () => void };
+let armed: readonly string[] | undefined;
 let started: string[];
 let logged: string[];
 
@@ -24,7 +25,9 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bpfleet-takeover-'));
   kernel = new FakeKernel();
   nowSeconds = 1_000;
-  boots = { crash: undefined, heldUntil: undefined };
+  armed = undefined;
+  // What was started before it was armed.
+  boots = { crash: undefined, heldUntil: undefined, arm: () => (armed ??= [...started]) };
   started = [];
   logged = [];
 });
@@ -108,12 +111,12 @@ it('attaches nothing in a boot after three that ended early, not even what has s
   const supervisor = supervisorAfter(before);
   supervisor.recover();
   await reconcile(supervisor);
-  expect([started, logged]).toEqual([[], ['run.held']]);
+  expect([started, logged, armed]).toEqual([[], ['run.held'], undefined]);
   expect(supervisor.report(RUN)).toMatchObject({ state: 'FAILED', error: { code: 'UNCLEAN_BOOTS' } });
   nowSeconds = 1_200;
   boots.heldUntil = undefined;
   await reconcile(supervisor);
-  expect(started).toEqual([RUN]);
+  expect([started, armed]).toEqual([[RUN], []]);
   // The device lasted without it: the next time counts as the second.
   expect(new RunStore(folder).load().records).toMatchObject([{ soaked: false, uncleanBoots: 1 }]);
 });

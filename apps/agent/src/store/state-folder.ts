@@ -17,6 +17,7 @@ const leaseSchema: z.ZodType<LeaseClock> = z.object({ at: bootPoint, elapsedSeco
 const bootSchema: z.ZodType<BootRecord> = z.object({
   bootId: z.string().max(64),
   lived: z.boolean(),
+  armed: z.boolean(),
   shutDown: z.boolean(),
   earlyEnds: z.number().int().min(0),
   dumps: z.array(z.string()),

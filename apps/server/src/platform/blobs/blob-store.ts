@@ -14,7 +14,8 @@ export class BlobStore {
 
   /**
    * Stores the bytes once and returns their digest. What is here already counts as new again: whoever puts it is about to name
-   * it, and a clean-up by age must not take it away in between. (Postgres keeps the bytes out of line, so only the row is new.) With `client`, in its transaction.
+   * it, and a clean-up by age must not take it away in between. (Postgres keeps the bytes out of line, so only the row is new.)
+   * With `client`, in its transaction.
    */
   async put(kind: string, bytes: Buffer, client?: pg.PoolClient): Promise<string> {
     const digest = digestOf(bytes);

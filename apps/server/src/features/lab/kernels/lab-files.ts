@@ -60,7 +60,7 @@ export class LabFiles {
     else assertKernelConfig(bytes);
     await this.forgetUnused();
     return this.sql.withTransaction(async (client) => {
-      const digest = await this.keep(client, actor, kind, bytes);
+      const digest = await this.keep(client, actor, { kind, arch, bytes });
       const details = { kind, arch, bytes: bytes.length };
       await this.audit.record(client, { actor, action: 'lab.file', subject: digest, details });
       return digest;
@@ -91,9 +91,9 @@ export class LabFiles {
     ]);
   }
 
-  private async keep(client: pg.PoolClient, actor: string, kind: LabFileKind, bytes: Buffer): Promise<string> {
+  private async keep(client: pg.PoolClient, actor: string, { kind, arch, bytes }: LabFile): Promise<string> {
     if (kind !== 'btf') return this.blobs.put(BLOB_KINDS[kind], bytes, client);
-    const [digest, pointerBits] = [digestOf(bytes), pointerBitsOf(bytes)];
+    const [digest, pointerBits] = [digestOf(bytes), POINTER_BITS[arch]];
     await this.btfs.add({ digest, bytes, pointerBits, source: 'admin', addedBy: actor }, client);
     return digest;
   }
@@ -113,9 +113,17 @@ export class LabFiles {
   }
 }
 
+interface LabFile {
+  readonly kind: LabFileKind;
+  readonly arch: LabArch;
+  readonly bytes: Buffer;
+}
+
+const POINTER_BITS: Readonly<Record<LabArch, 32 | 64>> = { arm64: 64, armv7: 32 };
+
 function assertBtf(bytes: Buffer, arch: LabArch): void {
   const pointerBits = pointerBitsOf(bytes);
-  if (pointerBits === (arch === 'arm64' ? 64 : 32)) return;
+  if (pointerBits === POINTER_BITS[arch]) return;
   throw new DomainError(422, 'BTF_ARCH', `the kernel is ${arch}, and this BTF is of a ${pointerBits}-bit kernel`);
 }
 

@@ -176,7 +176,8 @@ export class LabQueue {
 
   /**
    * Queues what may be offered next for every kernel that is known, with its defaults and with each set of LabParams, unless it
-   * was proven with the types that count now, by this version or a newer one; returns how many. What failed for no reason of its own is left until somebody asks.
+   * was proven with the types that count now, by this version or a newer one; returns how many. What failed for no reason of its own
+   * is left until somebody asks.
    */
   async fill(): Promise<number> {
     const { rowCount } = await this.sql.pool.query(

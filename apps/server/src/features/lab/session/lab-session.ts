@@ -136,7 +136,8 @@ export class LabSession {
       const prepared = await this.orders.prepare(release, boot.facts, params);
       if ('verdict' in prepared) return await this.record(boot, job, prepared.verdict);
       const report = await boot.machine.prove(prepared.order, this.config.labProveTimeoutMs, boot.signal);
-      const types = await this.typesOf(boot.facts);
+      // What was accepted needs nobody to tell what its refusal is worth.
+      const types = report.verdict === 'accepted' ? undefined : await this.typesOf(boot.facts);
       const kernel = { lacks: boot.facts.lacks ?? [], hasType: types && hasTypeIn(types) };
       return await this.record(boot, job, verdictOfReport(report, prepared.order.object, kernel));
     } catch (error) {

@@ -8,10 +8,12 @@ export class TraceableFunctions {
   /** Between two ends of lines each: some 50,000 in a megabyte, which is kept as it is. */
   readonly #lines: Buffer;
 
+  /** `list`: available_filter_functions of tracefs, as it was read. */
   constructor(list: Uint8Array) {
     this.#lines = Buffer.concat([Buffer.from('\n'), list, Buffer.from('\n')]);
   }
 
+  /** Of exactly this name, in the kernel or in a module. */
   has(name: string): boolean {
     const line = Buffer.from(`\n${name}`);
     for (let at = this.#lines.indexOf(line); at !== -1; at = this.#lines.indexOf(line, at + 1)) {
